@@ -1,0 +1,8 @@
+"""The artifact: a directory of weights and metadata that every engine reads, and nothing executes."""
+
+from priorvae.bundles.bundle import Bundle
+from priorvae.bundles.info import BundleInfo
+from priorvae.bundles.read import load_bundle
+from priorvae.bundles.write import write_bundle
+
+__all__ = ["Bundle", "BundleInfo", "load_bundle", "write_bundle"]

@@ -1,0 +1,50 @@
+"""The card: what a person reads first in a bundle's directory."""
+
+from __future__ import annotations
+
+from priorvae.bundles.bundle import Bundle
+from priorvae.bundles.info import ConditionInfo
+
+__all__ = ["card"]
+
+
+def card(bundle: Bundle) -> str:
+    """Return the card as Markdown."""
+    info = bundle.info
+    process = " ".join(filter(None, [info.process.kind, info.process.kernel]))
+    ranges = [_range(c) for c in info.process.hyperprior]
+    fixed = [f"{name} = {value:g}, fixed" for name, value in info.process.fixed.items()]
+    values = _example(bundle)
+    return f"""# {info.name}
+
+A `{info.type}` decoder of a {process} prior over {info.num_areas} areas, {info.latent_dim} latents.
+
+| | |
+|---|---|
+| id | `{info.id}` |
+| hyperparameters | {"; ".join(ranges + fixed)} |
+| map | {info.boundary.source} (licence: {info.boundary.licence or "not stated by the source"}) |
+| certificate | **{info.certificate.status}** |
+| trained | {info.training.steps} steps, {info.training.seconds:.0f} s on {info.training.device} |
+| made by | priorvae {info.priorvae_version}, seed {info.seed}, {info.created} |
+
+```python
+import priorvae
+
+prior = priorvae.load("{info.name}")
+f = prior.decode(z, {values})  # z ~ N(0, I), shape ({info.latent_dim},)
+```
+
+`areas.csv` gives the order of `f`; `golden.npz` holds cases every reader of the weights must
+reproduce; `SHA256SUMS` the checksums. Data join by area id, never by position.
+"""
+
+
+def _range(condition: ConditionInfo) -> str:
+    bounds = f"{condition.low:.4g} to {condition.high:.4g} {condition.unit}".rstrip()
+    return f"{condition.name} ~ {condition.distribution}, {bounds}"
+
+
+def _example(bundle: Bundle) -> str:
+    middle = {c.name: float(f"{c.from_unit(0.0):.3g}") for c in bundle.conditions}
+    return repr(middle).replace("'", '"')

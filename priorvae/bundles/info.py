@@ -1,0 +1,112 @@
+"""`bundle.json`: what a bundle says of itself."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, NonNegativeFloat, NonNegativeInt, PositiveInt
+
+from priorvae.processes.conditions import Condition
+
+__all__ = [
+    "FORMAT_VERSION",
+    "BoundaryInfo",
+    "BundleInfo",
+    "CertificateInfo",
+    "ConditionInfo",
+    "FileInfo",
+    "ProcessInfo",
+    "TrainingInfo",
+]
+
+FORMAT_VERSION = 1
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class ConditionInfo(_Part):
+    """One hyperparameter; see `priorvae.processes.Condition`."""
+
+    name: str
+    unit: str
+    low: float
+    high: float
+    transform: Literal["log", "identity", "log1m"]
+    distribution: Literal["uniform", "loguniform", "normal", "lognormal"]
+    parameters: dict[str, float] = {}
+
+    def to_condition(self) -> Condition:
+        """Return the condition this record describes."""
+        return Condition(**self.model_dump())
+
+
+class ProcessInfo(_Part):
+    """The prior the decoder stands for: enough to simulate it again."""
+
+    kind: str
+    kernel: str | None
+    nugget: NonNegativeFloat
+    fixed: dict[str, float]
+    hyperprior: tuple[ConditionInfo, ...]
+
+
+class BoundaryInfo(_Part):
+    """Where the map came from."""
+
+    source: str
+    licence: str | None
+    year: str | None
+    sha256: str | None
+    crs: str | None
+    extent_km: float | None
+
+
+class TrainingInfo(_Part):
+    """What the weights cost, or zeros for an analytic decoder."""
+
+    steps: NonNegativeInt
+    seconds: NonNegativeFloat
+    device: str
+
+
+class FileInfo(_Part):
+    """One file of the bundle."""
+
+    sha256: str
+    bytes: NonNegativeInt
+
+
+class CertificateInfo(_Part):
+    """The verdict, its figures and the bounds they were held against."""
+
+    status: Literal["passed", "failed", "not evaluated"]
+    figures: list[dict[str, Any]] = []
+    thresholds: dict[str, Any] = {}
+
+
+class BundleInfo(_Part):
+    """The whole of `bundle.json`."""
+
+    format_version: Literal[1]
+    id: str
+    name: str
+    type: str
+    level: str | None
+    iso3: str | None
+    priorvae_version: str
+    git_commit: str | None
+    created: str
+    seed: int
+    process: ProcessInfo
+    conditions: tuple[ConditionInfo, ...]
+    latent_dim: PositiveInt
+    num_areas: PositiveInt
+    decoder: list[dict[str, Any]]
+    dtype: Literal["float32", "float64"]
+    areas_sha256: str
+    boundary: BoundaryInfo
+    training: TrainingInfo
+    certificate: CertificateInfo = CertificateInfo(status="not evaluated")
+    files: dict[str, FileInfo] = {}

@@ -1,0 +1,133 @@
+"""Read a bundle: nothing in it is used before all of it is checked."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pydantic
+
+from priorvae.areas.types import Areas
+from priorvae.bundles import files
+from priorvae.bundles.bundle import Bundle
+from priorvae.bundles.info import FORMAT_VERSION, BundleInfo
+from priorvae.errors import AreasError, BundleError, ConditionError
+
+__all__ = ["load_bundle"]
+
+_GOLDEN_TOLERANCE = 1e-9
+
+
+def load_bundle(path: str | Path) -> Bundle:
+    """Read and verify a bundle.
+
+    In this order: format version, checksums of all files, the map against its fingerprint, the
+    weights' shapes against the layer records, and the golden cases against the decoder.
+
+    Args:
+        path: Directory of the bundle.
+
+    Raises:
+        BundleError: Naming the check that failed and the file, and what to do.
+    """
+    directory = Path(path)
+    if not (directory / files.INFO).is_file():
+        raise BundleError(
+            f"{directory}: not a bundle: no {files.INFO} in it; give the directory that "
+            "`priorvae train` wrote as `bundle`"
+        )
+    try:
+        info = _read_info(directory)
+        contents = _read_files(directory, info)
+        areas = files.read_areas_files(contents[files.AREAS], contents[files.EDGES], info.boundary)
+        _check_areas(areas, info)
+        bundle = Bundle(info, areas, files.read_weights(contents[files.WEIGHTS]), directory)
+        bundle.decoder.check_weights(bundle.weights)
+        _check_golden(bundle, contents[files.GOLDEN])
+    except (BundleError, AreasError, ConditionError) as error:
+        raise BundleError(
+            f"{directory}: {error}. The bundle cannot be trusted; get a fresh copy or train again"
+        ) from None
+    return bundle
+
+
+def _read_info(directory: Path) -> BundleInfo:
+    data = _read(directory, files.INFO)
+    try:
+        raw = json.loads(data)
+    except ValueError as error:
+        raise BundleError(f"{files.INFO} is not valid JSON (truncated?): {error}") from None
+    version = raw.get("format_version") if isinstance(raw, dict) else None
+    if version != FORMAT_VERSION:
+        raise BundleError(
+            f"format version: {files.INFO} has {version!r}, this priorvae reads {FORMAT_VERSION}; "
+            "a newer bundle needs a newer priorvae"
+        )
+    try:
+        return BundleInfo.model_validate(raw)
+    except pydantic.ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise BundleError(f"{files.INFO}: {where}: {first['msg']}") from None
+
+
+def _read_files(directory: Path, info: BundleInfo) -> dict[str, bytes]:
+    """Read every listed file, checking sizes and sums, and `bundle.json` against `SHA256SUMS`."""
+    sums = dict(_parse_sums(_read(directory, files.CHECKSUMS)))
+    if sums.get(files.INFO) != files.checksum(_read(directory, files.INFO)):
+        raise BundleError(f"checksum: {files.INFO} does not match {files.CHECKSUMS}")
+    required = {files.WEIGHTS, files.AREAS, files.EDGES, files.GOLDEN}
+    if missing := sorted(required - set(info.files)):
+        raise BundleError(f"{files.INFO} lists no {', '.join(missing)}")
+    contents = {}
+    for name, expected in info.files.items():
+        if Path(name).name != name:
+            raise BundleError(f"{files.INFO} lists {name!r}, which is not a plain file name")
+        data = _read(directory, name)
+        if len(data) != expected.bytes:
+            raise BundleError(
+                f"size: {name} has {len(data)} bytes, {files.INFO} says {expected.bytes}"
+            )
+        if not files.checksum(data) == expected.sha256 == sums.get(name):
+            raise BundleError(f"checksum: {name} is not the file that was written")
+        contents[name] = data
+    return contents
+
+
+def _parse_sums(data: bytes) -> list[tuple[str, str]]:
+    pairs = [line.split("  ", 1) for line in data.decode(errors="replace").splitlines()]
+    return [(pair[1], pair[0]) for pair in pairs if len(pair) == 2]
+
+
+def _check_areas(areas: Areas, info: BundleInfo) -> None:
+    if len(areas) != info.num_areas:
+        raise BundleError(f"{files.AREAS} has {len(areas)} rows, {files.INFO} {info.num_areas}")
+    if areas.fingerprint() != info.areas_sha256:
+        raise BundleError(
+            f"areas: {files.AREAS} and {files.EDGES} do not have the fingerprint in {files.INFO}; "
+            "rows re-ordered or edited?"
+        )
+
+
+def _check_golden(bundle: Bundle, data: bytes) -> None:
+    z, theta, expected = files.read_golden(data)
+    names = [c.name for c in bundle.conditions]
+    if z.shape[1:] != (bundle.latent_dim,) or theta.shape[1:] != (len(names),):
+        raise BundleError(f"golden cases: shapes {z.shape} and {theta.shape} do not fit")
+    for case, (row, values) in enumerate(zip(z, theta, strict=True)):
+        hyper = {name: float(v) for name, v in zip(names, values, strict=True)}
+        f = bundle.decode_numpy(row, hyper)
+        error = np.linalg.norm(f - expected[case]) / np.linalg.norm(expected[case])
+        if not error <= _GOLDEN_TOLERANCE:
+            raise BundleError(
+                f"golden cases: case {case} decodes with relative error {error:.2g}, more than "
+                f"{_GOLDEN_TOLERANCE:g}"
+            )
+
+
+def _read(directory: Path, name: str) -> bytes:
+    try:
+        return (directory / name).read_bytes()
+    except OSError as error:
+        raise BundleError(f"{name} cannot be read: {error.strerror}") from None

@@ -1,0 +1,132 @@
+"""`priorvae infer`: a regression with a bundle as its spatial prior."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from rich.console import Console
+
+    from priorvae.inference import Fit
+
+__all__ = ["infer", "print_fit"]
+
+
+class FamilyName(StrEnum):
+    """Distributions of the response."""
+
+    poisson = "poisson"
+    binomial = "binomial"
+
+
+def infer(
+    bundle: Annotated[Path, typer.Argument(metavar="BUNDLE", help="Directory of the bundle.")],
+    data: Annotated[
+        str,
+        typer.Option(metavar="FILE", help="CSV, TSV or boundary file, or builtin:NAME."),
+    ],
+    formula: Annotated[
+        str,
+        typer.Option(
+            metavar="F",
+            help="'deaths ~ x + offset(log(births))', or 'cases | trials(n) ~ x'.",
+        ),
+    ],
+    family: Annotated[FamilyName, typer.Option(help="Distribution of the response.")],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Directory to write; new, or empty.")],
+    id: Annotated[
+        str | None,
+        typer.Option(metavar="COLUMN", help="The data's column of area ids."),
+    ] = None,
+    areas: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="Boundary file for the map. [default: what is at hand]"),
+    ] = None,
+    chains: Annotated[int, typer.Option(min=1, help="Chains.")] = 4,
+    warmup: Annotated[int, typer.Option(min=1, help="Warm-up draws per chain.")] = 1000,
+    samples: Annotated[int, typer.Option(min=4, help="Draws kept per chain.")] = 1000,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the sampler.")] = 1,
+    exact: Annotated[
+        bool, typer.Option("--exact", help="Use the exact process in place of the decoder.")
+    ] = False,
+) -> None:
+    """Fit a regression with a spatial effect: tables, a map and the draws."""
+    import sys
+
+    from rich.console import Console
+
+    from priorvae.inference import infer as run
+
+    fit = run(
+        bundle=bundle,
+        data=data,
+        formula=formula,
+        family=family.value,
+        out=out,
+        id=id,
+        areas=areas,
+        num_chains=chains,
+        num_warmup=warmup,
+        num_samples=samples,
+        seed=seed,
+        exact=exact,
+        progress=sys.stderr.isatty(),
+    )
+    console = Console()
+    print_fit(fit, console)
+    console.print(f"\nWritten to {out}", highlight=False, soft_wrap=True)
+
+
+def print_fit(fit: "Fit", console: "Console") -> None:
+    """Print a fit: its parameters, its extreme areas, its diagnostics and what to distrust."""
+    from priorvae.inference import area_table, parameter_table
+
+    title = f"{fit.data.formula.text}, {fit.data.family.name}, {len(fit.data.area_ids)} areas"
+    console.print(title, style="bold", highlight=False)
+    _print_table(parameter_table(fit), console)
+    _print_areas(area_table(fit), fit.data.measure, console)
+    checks = fit.diagnostics
+    console.print(
+        f"{checks.num_chains} chains of {checks.num_draws} draws in {checks.seconds:.1f} s: "
+        f"R-hat at most {checks.max_rhat:.3f}, effective sample size at least "
+        f"{min(checks.min_ess_bulk, checks.min_ess_tail):.0f}, {checks.divergences} divergences, "
+        f"E-BFMI at least {checks.min_ebfmi:.2f}, {checks.mean_leapfrogs:.0f} gradients a draw",
+        highlight=False,
+    )
+    for warning in checks.warnings:
+        console.print(f"[yellow]![/] {warning}", highlight=False)
+
+
+def _print_table(table: "pd.DataFrame", console: "Console") -> None:
+    from rich import box
+    from rich.table import Table
+
+    shown = Table(box=box.SIMPLE_HEAD)
+    shown.add_column(table.index.name or "")
+    for name in table.columns:
+        shown.add_column(name, justify="right")
+    for row, values in zip(table.index, table.to_numpy(), strict=True):
+        cells = (_number(v, c) for v, c in zip(values, table.columns, strict=True))
+        shown.add_row(str(row), *cells)
+    console.print(shown)
+
+
+def _number(value: float, column: str) -> str:
+    if column == "rhat":
+        return f"{value:.3f}"
+    return f"{value:.0f}" if column.startswith("ess") else f"{value:.3g}"
+
+
+def _print_areas(table: "pd.DataFrame", measure: str, console: "Console") -> None:
+    """Say in one line where the mapped quantity is lowest and highest."""
+    means = table[f"{measure}_mean"]
+    ends = (("lowest", means.idxmin()), ("highest", means.idxmax()))
+    said = (
+        f"{which} in {area} ({means[area]:.3g}, 95 % interval "
+        f"{table[f'{measure}_q2.5'][area]:.3g} to {table[f'{measure}_q97.5'][area]:.3g})"
+        for which, area in ends
+    )
+    console.print(f"{measure}: {'; '.join(said)}", highlight=False)

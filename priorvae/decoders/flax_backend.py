@@ -1,0 +1,59 @@
+"""The trainable module built from a decoder's layer records."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+
+from priorvae.decoders.layers import Gate
+from priorvae.decoders.spec import Decoder
+
+__all__ = ["DecoderModule"]
+
+
+class DecoderModule(nnx.Module):
+    """A Flax NNX module whose parameters are the decoder's weights, under their flat names.
+
+    Kernels start as LeCun normals, biases at zero, gates at one; `weights` overrides all of them.
+
+    Args:
+        decoder: The specification.
+        rngs: Random streams for initial values.
+        weights: Initial weights by flat name, instead of random ones.
+    """
+
+    def __init__(
+        self,
+        decoder: Decoder,
+        *,
+        rngs: nnx.Rngs,
+        weights: Mapping[str, np.ndarray] | None = None,
+    ) -> None:
+        self.decoder = decoder
+        given = weights or _initial(decoder, rngs)
+        self.weights = nnx.Dict(
+            {name: nnx.Param(jnp.asarray(value, jnp.float32)) for name, value in given.items()}
+        )
+
+    def __call__(self, z: jax.Array, unit: jax.Array) -> jax.Array:
+        """Decode `z` `(..., latent)` at unit conditions `(cond,)`, shape `(..., area)`."""
+        values = {name: parameter[...] for name, parameter in self.weights.items()}
+        return self.decoder.apply(values, z, unit)
+
+
+def _initial(decoder: Decoder, rngs: nnx.Rngs) -> dict[str, jax.Array]:
+    weights = {}
+    for name, shape in decoder.shapes().items():
+        layer = decoder.layers[int(name.split(".")[1])]
+        if name.endswith("bias"):
+            weights[name] = jnp.zeros(shape, jnp.float32)
+        elif isinstance(layer, Gate):
+            weights[name] = jnp.zeros(shape, jnp.float32).at[0].set(1.0)
+        else:
+            init = nnx.initializers.lecun_normal()
+            weights[name] = init(rngs.params(), shape, jnp.float32)
+    return weights

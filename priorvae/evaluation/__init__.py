@@ -1,0 +1,1 @@
+"""Evaluation: is a decoder the prior it stands for, and what does it do to a posterior?"""

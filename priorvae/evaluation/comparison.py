@@ -1,0 +1,175 @@
+"""Two fits of one regression, with a bundle and with the process itself, and their comparison."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from priorvae.config import PosteriorConfig
+from priorvae.evaluation.posterior import (
+    ImportanceWeights,
+    PosteriorFidelity,
+    compare_posteriors,
+    posterior_importance,
+)
+from priorvae.evaluation.targets import generator, split
+from priorvae.inference import ExactPrior, Fit, RegressionData, build_data, fit, load_data
+from priorvae.inference.regression import EFFECT
+from priorvae.processes.base import Gaussian
+
+if TYPE_CHECKING:
+    import jax
+
+    from priorvae.bundles import Bundle
+
+__all__ = ["SIMULATED", "Simulation", "posterior_fidelity", "simulate_counts"]
+
+SIMULATED = "simulated"
+"""Name of the data set that is drawn from the process itself."""
+
+NUM_WEIGHED = 400
+"""Posterior draws that importance weights are computed for: each factorises two matrices."""
+
+
+class Simulation(NamedTuple):
+    """Counts with a known truth."""
+
+    data: RegressionData
+    """The regression."""
+    rate: np.ndarray
+    """True rate per unit of exposure of every area `(area,)`."""
+
+
+def posterior_fidelity(
+    key: jax.Array, bundle: Bundle, settings: PosteriorConfig
+) -> PosteriorFidelity:
+    """Fit one regression with a bundle and with the process it stands for, and compare.
+
+    Model, data, sampler and seed are the same on both sides.
+
+    Args:
+        key: Random key of the simulated data, the chains and the permutation tests.
+        bundle: The bundle.
+        settings: Data (`simulated` for counts drawn from the process), formula and sampler.
+
+    Raises:
+        DataError: The data cannot be used.
+        RunError: The sampler fails.
+    """
+    process = bundle.process()
+    data_key, fit_key, test_key = split(key, 3)
+    data, truth, described = _data(data_key, bundle, process, settings)
+    ours, theirs = (
+        fit(
+            fit_key,
+            data,
+            prior,
+            num_warmup=settings.warmup,
+            num_samples=settings.samples,
+            num_chains=settings.chains,
+        )
+        for prior in (bundle, ExactPrior(process))
+    )
+    names = [n for n in ours.hyperparameters if n in theirs.hyperparameters]
+    found = compare_posteriors(
+        test_key,
+        ours.idata,
+        theirs.idata,
+        variable=data.measure,
+        hyperparameters=[*names, f"{EFFECT}_scale"],
+        area_ids=bundle.area_ids,
+        data=described,
+        truth=truth,
+    )
+    weights = _importance(bundle, process, ours)
+    return replace(
+        found,
+        importance_fraction=None if weights is None else weights.fraction,
+        pareto_k=None if weights is None else weights.pareto_k,
+        decoder_run=_diagnostics(ours),
+        exact_run=_diagnostics(theirs),
+    )
+
+
+def _data(
+    key: jax.Array, bundle: Bundle, process: Gaussian, settings: PosteriorConfig
+) -> tuple[RegressionData, np.ndarray | None, str]:
+    if settings.data == SIMULATED:
+        simulation = simulate_counts(key, process)
+        return simulation.data, simulation.rate, "counts simulated from the process"
+    data = load_data(
+        bundle,
+        settings.data,
+        formula=settings.formula,
+        family=settings.family,
+        id=settings.id,
+    )
+    return data, None, f"{settings.data}, {settings.formula}, {settings.family}"
+
+
+def simulate_counts(
+    key: jax.Array,
+    process: Gaussian,
+    *,
+    hyper: Mapping[str, float] | None = None,
+    scale: float = 0.5,
+    slope: float = 0.3,
+    mean_count: float = 20.0,
+) -> Simulation:
+    """Draw Poisson counts with a known spatial effect and one covariate.
+
+    `rate = exp(slope x + scale f)`, `y ~ Poisson(exposure rate)`, with `f` from the process and
+    exposures spread log-normally about `mean_count`.
+
+    Args:
+        key: Random key.
+        process: The process the effect is drawn from.
+        hyper: Its hyperparameters; the middle of their ranges where None.
+        scale: Standard deviation of the effect on the log scale.
+        slope: Coefficient of the standard normal covariate `x`.
+        mean_count: Median exposure, and so about the mean count.
+    """
+    field_key, rest_key = split(key)
+    values = hyper or {c.name: float(c.from_unit(0.0)) for c in process.conditions}
+    field = np.asarray(process.sample(field_key, values), dtype=np.float64)
+    # A CAR's marginal variances are not 1: `scale` is the effect's own sd.
+    field = field / np.sqrt(np.mean(np.diag(process.covariance(values))))
+    rng = generator(rest_key)
+    x = rng.standard_normal(len(field))
+    exposure = mean_count * np.exp(0.5 * rng.standard_normal(len(field)))
+    rate = np.exp(slope * x + scale * field)
+    table = pd.DataFrame(
+        {"cases": rng.poisson(exposure * rate), "exposure": exposure, "x": x},
+        index=pd.Index(process.areas.ids, name="area"),
+    )
+    return Simulation(build_data("cases ~ x + offset(log(exposure))", "poisson", table), rate)
+
+
+def _importance(bundle: Bundle, process: Gaussian, found: Fit) -> ImportanceWeights | None:
+    """Weigh the decoder's posterior draws, where the decoder has a density given theta."""
+    names = [condition.name for condition in process.conditions]
+    if not bundle.is_linear or [c.name for c in bundle.conditions] != names:
+        return None
+    scale = found.draws(f"{EFFECT}_scale").ravel()
+    fields = found.draws(EFFECT).reshape(len(scale), -1) / scale[:, None]
+    columns = {name: found.draws(f"{EFFECT}_{name}").ravel() for name in names}
+    chosen = np.unique(np.linspace(0, len(scale) - 1, NUM_WEIGHED).astype(int))
+    hypers = [{name: float(values[i]) for name, values in columns.items()} for i in chosen]
+    return posterior_importance(bundle, process, fields[chosen], hypers)
+
+
+def _diagnostics(found: Fit) -> dict[str, float]:
+    d = found.diagnostics
+    ess = min(d.min_ess_bulk, d.min_ess_tail)
+    return {
+        "seconds": d.seconds,
+        "smallest effective sample size": ess,
+        "effective draws per second": d.min_ess_per_second,
+        "largest R-hat": d.max_rhat,
+        "divergences": float(d.divergences),
+        "leapfrog steps per draw": d.mean_leapfrogs,
+    }

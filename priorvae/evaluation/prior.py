@@ -1,0 +1,355 @@
+"""Prior fidelity: how close a decoder's draws are to those of the process it stands for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+import numpy as np
+
+from priorvae.errors import BundleError, preview
+from priorvae.evaluation import metrics, twosample
+from priorvae.evaluation.targets import (
+    Conditional,
+    Mixture,
+    Target,
+    condition_grid,
+    generator,
+    split,
+)
+from priorvae.processes.base import Gaussian
+from priorvae.processes.conditions import Condition
+
+if TYPE_CHECKING:
+    import jax
+
+__all__ = [
+    "Decoder",
+    "Moments",
+    "PointFidelity",
+    "PriorFidelity",
+    "Worst",
+    "evaluate_prior",
+    "moments_of",
+    "shortfall",
+]
+
+NULL_REPEATS = 5
+"""Samples of the process that make the Monte Carlo null of a figure measured from draws."""
+
+
+FROM_MOMENTS = (
+    "covariance_error",
+    "mean_sd",
+    "worst_sd",
+    "neighbour_correlation",
+    "bures_wasserstein",
+)
+
+
+class Decoder(Protocol):
+    """What evaluation needs of a decoder; `priorvae.bundles.Bundle` is one."""
+
+    @property
+    def area_ids(self) -> tuple[str, ...]:
+        """Ids in the order of a field."""
+        ...
+
+    @property
+    def conditions(self) -> tuple[Condition, ...]:
+        """Hyperparameters it is conditioned on; none for a PriorVAE."""
+        ...
+
+    @property
+    def is_linear(self) -> bool:
+        """Whether a field is `matrix(hyper) @ z`."""
+        ...
+
+    def matrix(self, hyper: Mapping[str, float]) -> np.ndarray:
+        """Return the `(area, latent)` matrix of a linear decoder in float64."""
+        ...
+
+    def sample(self, key: jax.Array, hyper: Mapping[str, float], num_draws: int) -> jax.Array:
+        """Draw fields `(draw, area)`."""
+        ...
+
+
+@dataclass(frozen=True)
+class PointFidelity:
+    """Figures at one value of the hyperparameters, or of the mixture over them.
+
+    Attributes:
+        hyper: The hyperparameters; empty where they are integrated out.
+        covariance_error: Relative Frobenius error of the covariance.
+        covariance_area: Id of the area whose row is furthest off.
+        mean_sd: Mean over the areas of the marginal sd ratio, decoder over process.
+        worst_sd: The marginal sd ratio furthest from 1.
+        worst_sd_area: Id of its area.
+        neighbour_correlation: Ratio of mean correlations over the edges.
+        worst_edge: Decoder's minus process's correlation at the edge where they differ most.
+        worst_edge_areas: Ids of its two areas.
+        bures_wasserstein: Squared 2-Wasserstein distance over tr K.
+        importance_fraction: Effective fraction of importance weights decoder -> process; None
+            where one of the two is not a Gaussian with known density.
+        mmd: Unbiased squared maximum mean discrepancy between draws.
+        mmd_pvalue: Its p-value against the process-versus-process null.
+        mmd_null: 95 % point of that null.
+        energy: Energy distance between the same draws.
+        energy_pvalue: Its p-value.
+        null: For figures measured from draws, the figure that draws of the process itself gave:
+            the one furthest from perfect in several samples. Empty for exact figures.
+    """
+
+    hyper: dict[str, float]
+    covariance_error: float
+    covariance_area: str
+    mean_sd: float
+    worst_sd: float
+    worst_sd_area: str
+    neighbour_correlation: float
+    worst_edge: float
+    worst_edge_areas: tuple[str, ...]
+    bures_wasserstein: float
+    importance_fraction: float | None
+    mmd: float
+    mmd_pvalue: float
+    mmd_null: float
+    energy: float
+    energy_pvalue: float
+    null: dict[str, float] = field(default_factory=dict)
+
+
+class Worst(NamedTuple):
+    """The worst value of a figure, and where it is."""
+
+    value: float
+    """The figure itself."""
+    hyper: dict[str, float]
+    """Hyperparameters at which it is worst."""
+    areas: tuple[str, ...]
+    """Ids of the area or the neighbours it belongs to; empty for a figure of the whole map."""
+    null: float | None
+    """What draws of the process itself give, for a figure measured from draws."""
+
+
+@dataclass(frozen=True)
+class PriorFidelity:
+    """Figures over the trained range of the hyperparameters.
+
+    Attributes:
+        points: One set of figures per value of the hyperparameters.
+        mixture: Whether the decoder is judged against the mixture over the hyperprior.
+        exact: Whether moments are analytic (a decoder linear in z), not from draws.
+        num_draws: Draws behind the two-sample tests.
+        num_moment_draws: Draws behind the moments where they are not analytic, else 0.
+        reference: The same figures for the analytic reference decoder, where there is one.
+    """
+
+    points: tuple[PointFidelity, ...]
+    mixture: bool
+    exact: bool
+    num_draws: int
+    num_moment_draws: int = 0
+    reference: tuple[PointFidelity, ...] | None = None
+
+    def worst(self, name: str) -> Worst | None:
+        """Return the worst value of a figure over the points, or None where it has none."""
+        found = [p for p in self.points if getattr(p, name) is not None]
+        if not found:
+            return None
+        point = max(found, key=lambda p: shortfall(name, getattr(p, name)))
+        place = {
+            "covariance_error": (point.covariance_area,),
+            "worst_sd": (point.worst_sd_area,),
+            "neighbour_correlation": point.worst_edge_areas,
+        }
+        return Worst(getattr(point, name), point.hyper, place.get(name, ()), point.null.get(name))
+
+    def reference_worst(self, name: str) -> float | None:
+        """Return the reference decoder's worst value of a figure, or None without one."""
+        if self.reference is None:
+            return None
+        worst = replace(self, points=self.reference, reference=None).worst(name)
+        return None if worst is None else worst.value
+
+    def familywise_pvalue(self, name: str) -> float:
+        """Return the smallest p-value, Bonferroni-corrected for the number of points."""
+        smallest = min(getattr(point, name) for point in self.points)
+        return min(1.0, smallest * len(self.points))
+
+
+def shortfall(name: str, value: float) -> float:
+    """Return how far a figure is from its value for equal priors: larger is worse."""
+    if name in ("mean_sd", "worst_sd", "neighbour_correlation"):
+        return abs(value - 1)
+    if name == "importance_fraction" or name.endswith("pvalue"):
+        return 1 - value
+    return value
+
+
+class Moments(NamedTuple):
+    """First two moments of a decoder at one value of the hyperparameters."""
+
+    covariance: np.ndarray
+    """Covariance `(area, area)` in float64."""
+    mean: np.ndarray | None
+    """Mean `(area,)` where it is estimated; None where it is zero by construction."""
+    draws: np.ndarray | None
+    """Draws `(draw, area)` the moments come from; None where they are analytic."""
+
+
+def evaluate_prior(
+    key: jax.Array,
+    decoder: Decoder,
+    process: Gaussian,
+    *,
+    num_conditions: int = 7,
+    num_draws: int = 1000,
+    num_moment_draws: int = 20_000,
+    reference: Decoder | None = None,
+) -> PriorFidelity:
+    """Compare a decoder with the process it stands for, over the trained range.
+
+    A decoder without conditions (PriorVAE) is compared with the mixture over the hyperprior.
+
+    Args:
+        key: Random key of the draws.
+        decoder: The decoder to judge.
+        process: The Gaussian process it stands for, on the same areas in the same order.
+        num_conditions: Values of the hyperparameter, equally spaced on its transformed scale.
+        num_draws: Draws of each side for the two-sample tests.
+        num_moment_draws: Draws for the moments of a decoder that is not linear in z.
+        reference: The analytic reference decoder, judged beside it.
+
+    Raises:
+        BundleError: The decoder's areas are not those of the process, in its order.
+    """
+    _check_areas(decoder, process)
+    mixture = not decoder.conditions and bool(process.conditions)
+    hypers = [{}] if mixture else condition_grid(decoder.conditions, num_conditions)
+    target = Mixture(process) if mixture else Conditional(process)
+    judge = _Judge(target, process, num_draws, num_moment_draws, num_permutations(len(hypers)))
+    ours, theirs = split(key)
+    return PriorFidelity(
+        points=judge.points(ours, decoder, hypers),
+        mixture=mixture,
+        exact=decoder.is_linear,
+        num_draws=num_draws,
+        num_moment_draws=0 if decoder.is_linear else num_moment_draws,
+        # A reference conditioned on theta has nothing to say about the mixture.
+        reference=None if reference is None or mixture else judge.points(theirs, reference, hypers),
+    )
+
+
+def _check_areas(decoder: Decoder, process: Gaussian) -> None:
+    ours, theirs = tuple(decoder.area_ids), process.areas.ids
+    if ours == theirs:
+        return
+    unknown = sorted(set(ours) ^ set(theirs))
+    trouble = f"not in both: {preview(unknown)}" if unknown else "the same ids in another order"
+    raise BundleError(
+        f"the decoder's {len(ours)} areas are not the {len(theirs)} of the process "
+        f"({trouble}); evaluate it against the process on the map it was trained on"
+    )
+
+
+def num_permutations(num_points: int) -> int:
+    """Return permutations enough for a Bonferroni-corrected p-value well below .01."""
+    return max(999, 300 * num_points)
+
+
+def moments_of(
+    key: jax.Array, decoder: Decoder, hyper: Mapping[str, float], num_draws: int
+) -> Moments:
+    """Return a decoder's moments: analytic where it is linear in z, else from draws."""
+    if decoder.is_linear:
+        matrix = np.asarray(decoder.matrix(hyper), dtype=np.float64)
+        return Moments(matrix @ matrix.T, None, None)
+    draws = _draw(key, decoder, hyper, num_draws)
+    return Moments(np.cov(draws, rowvar=False), draws.mean(0), draws)
+
+
+def _draw(
+    key: jax.Array, decoder: Decoder, hyper: Mapping[str, float], num_draws: int
+) -> np.ndarray:
+    return np.asarray(decoder.sample(key, hyper, num_draws), dtype=np.float64)
+
+
+class _Judge(NamedTuple):
+    """Measures decoders against one target."""
+
+    target: Target
+    process: Gaussian
+    num_draws: int
+    num_moment_draws: int
+    num_permutations: int
+
+    def points(
+        self, key: jax.Array, decoder: Decoder, hypers: Sequence[Mapping[str, float]]
+    ) -> tuple[PointFidelity, ...]:
+        keys = split(key, len(hypers))
+        return tuple(self.point(k, decoder, h) for k, h in zip(keys, hypers, strict=True))
+
+    def point(self, key: jax.Array, decoder: Decoder, hyper: Mapping[str, float]) -> PointFidelity:
+        ours, theirs, moments_key, null_key, shuffle = split(key, 5)
+        expected = self.target.covariance(hyper)
+        moments = moments_of(moments_key, decoder, hyper, self.num_moment_draws)
+        first = _draw(ours, decoder, hyper, self.num_draws)
+        second = self.target.sample(theirs, hyper, self.num_draws)
+        tests = twosample.compare_fields(
+            first, second, generator(shuffle), num_permutations=self.num_permutations
+        )
+        known = moments.draws is None and self.target.gaussian
+        return PointFidelity(
+            hyper=dict(hyper),
+            **_figures(moments, expected, self.process.areas.edges, self.process.areas.ids),
+            importance_fraction=metrics.importance_fraction(moments.covariance, expected)
+            if known
+            else None,
+            mmd=tests.mmd.statistic,
+            mmd_pvalue=tests.mmd.pvalue,
+            mmd_null=tests.mmd.null,
+            energy=tests.energy.statistic,
+            energy_pvalue=tests.energy.pvalue,
+            null={} if moments.draws is None else self.null(null_key, expected, hyper),
+        )
+
+    def null(
+        self, key: jax.Array, expected: np.ndarray, hyper: Mapping[str, float]
+    ) -> dict[str, float]:
+        """Return the worst figures that draws of the process itself give."""
+        areas = self.process.areas
+        repeats = []
+        for repeat in split(key, NULL_REPEATS):
+            draws = self.target.sample(repeat, hyper, self.num_moment_draws)
+            moments = Moments(np.cov(draws, rowvar=False), draws.mean(0), draws)
+            repeats.append(_figures(moments, expected, areas.edges, areas.ids))
+        return {
+            name: max((float(r[name]) for r in repeats), key=lambda v: shortfall(name, v))
+            for name in FROM_MOMENTS
+        }
+
+
+def _figures(
+    moments: Moments, expected: np.ndarray, edges: np.ndarray, ids: Sequence[str]
+) -> dict[str, Any]:
+    """Return the figures that need only the two covariances, by field name."""
+    actual = moments.covariance
+    sds = metrics.sd_ratio(actual, expected)
+    neighbours = metrics.neighbour_correlation(actual, expected, edges)
+    rows = metrics.covariance_error_rows(actual, expected)
+    pair = edges[neighbours.edge] if neighbours.edge >= 0 else ()
+    return {
+        "covariance_error": metrics.covariance_error(actual, expected)
+        if moments.draws is None
+        else metrics.covariance_error_from_draws(moments.draws, expected),
+        "covariance_area": ids[int(rows.argmax())],
+        "mean_sd": sds.mean,
+        "worst_sd": sds.worst,
+        "worst_sd_area": ids[sds.area],
+        "neighbour_correlation": neighbours.ratio,
+        "worst_edge": neighbours.worst,
+        "worst_edge_areas": tuple(ids[int(i)] for i in pair),
+        "bures_wasserstein": metrics.bures_wasserstein(actual, expected, moments.mean),
+    }

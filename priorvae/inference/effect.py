@@ -1,0 +1,122 @@
+"""The spatial effect of a NumPyro model: sites, hyperpriors, and the refusal to extrapolate."""
+
+from collections.abc import Mapping
+
+import jax
+import jax.numpy as jnp
+import numpyro
+import numpyro.distributions as dist
+from jax.typing import ArrayLike
+
+from priorvae.errors import ConditionError, nearest
+from priorvae.inference.prior import SpatialPrior
+from priorvae.processes.conditions import Condition
+
+__all__ = ["spatial_effect"]
+
+# A cdf evaluated in float32 is off by a few 1e-7; anything a user would notice is far above this.
+_NEGLIGIBLE_MASS = 1e-5
+
+Hyperprior = dist.Distribution | float
+
+
+def spatial_effect(
+    name: str,
+    prior: SpatialPrior,
+    *,
+    scale: Hyperprior | None = None,
+    conditions: Mapping[str, Hyperprior] | None = None,
+    index: ArrayLike | None = None,
+) -> jax.Array:
+    """Add a spatial effect to the NumPyro model that calls this, and return it.
+
+    With `z ~ N(0, I)`, `theta` the prior's conditions and `s` the scale,
+
+        f = s * D(z, theta).
+
+    Sites: `{name}_z`, one `{name}_{condition}` per condition, `{name}_scale`, and the
+    deterministic `{name}`, `(area,)`.
+
+    Args:
+        name: Prefix of the sites.
+        prior: A bundle, or `ExactPrior`.
+        scale: Prior of the marginal standard deviation, or a number to fix it; half-normal with
+            scale 1 where not given.
+        conditions: Hyperpriors by condition name, or numbers to fix them; what is not named keeps
+            the hyperprior the prior was trained with.
+        index: `(observation,)` positions of the observations' areas, where there is not exactly
+            one observation per area in the prior's order.
+
+    Returns:
+        `f`, `(area,)`; or `f[index]`, `(observation,)`.
+
+    Raises:
+        ConditionError: A condition is unknown, or its value or hyperprior leaves the trained range.
+    """
+    hyper = _condition_sites(name, prior.conditions, conditions or {})
+    standard = dist.Normal(jnp.zeros(prior.latent_dim), 1.0).to_event(1)
+    z = numpyro.sample(f"{name}_z", standard)
+    s = _site(f"{name}_scale", dist.HalfNormal(1.0) if scale is None else scale)
+    f = numpyro.deterministic(name, s * prior.decode(z, hyper))
+    return f if index is None else f[jnp.asarray(index)]
+
+
+def _condition_sites(
+    name: str, conditions: tuple[Condition, ...], given: Mapping[str, Hyperprior]
+) -> dict[str, jax.Array]:
+    known = [condition.name for condition in conditions]
+    for unknown in (key for key in given if key not in known):
+        raise ConditionError(
+            f"{name}: the prior has no condition {unknown!r}{nearest(unknown, known)}; "
+            f"it has {', '.join(known) or 'none'}"
+        )
+    hyper = {}
+    for condition in conditions:
+        hyperprior = given.get(condition.name)
+        if hyperprior is None:
+            hyperprior = condition.numpyro()
+        else:
+            _check_within(f"{name}_{condition.name}", hyperprior, condition)
+        hyper[condition.name] = _site(f"{name}_{condition.name}", hyperprior)
+    return hyper
+
+
+def _site(name: str, value: Hyperprior) -> jax.Array:
+    if isinstance(value, dist.Distribution):
+        return numpyro.sample(name, value)
+    return numpyro.deterministic(name, jnp.asarray(value, dtype=float))
+
+
+def _check_within(site: str, hyperprior: Hyperprior, condition: Condition) -> None:
+    if not isinstance(hyperprior, dist.Distribution):
+        condition.check(hyperprior)
+        return
+    # NumPyro traces a model eagerly before it compiles it, so a concrete hyperprior has been
+    # checked by the time its parameters are tracers; one with random parameters cannot be.
+    if any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(hyperprior)):
+        return
+    with jax.ensure_compile_time_eval():
+        outside = _mass_outside(hyperprior, condition.low, condition.high)
+    if outside is None or outside > _NEGLIGIBLE_MASS:
+        amount = "mass" if outside is None else f"{100 * outside:.3g}% of its mass"
+        low, high = f"{condition.low:.6g}", f"{condition.high:.6g}"
+        raise ConditionError(
+            f"{site}: the hyperprior {type(hyperprior).__name__} puts {amount} outside the trained "
+            f"range [{low}, {high}]{f' {condition.unit}' if condition.unit else ''}, where the "
+            f"decoder is not valid; give one inside it, such as dist.Uniform({low}, {high}) or a "
+            "truncated one, or train a bundle over a wider range"
+        )
+
+
+def _mass_outside(hyperprior: dist.Distribution, low: float, high: float) -> float | None:
+    """Return the probability outside [low, high]; None where all that is known is that some is."""
+    support = hyperprior.support
+    slack = 1e-6 * (high - low)
+    lower = getattr(support, "lower_bound", -jnp.inf)
+    upper = getattr(support, "upper_bound", jnp.inf)
+    if low - slack <= lower and upper <= high + slack:
+        return 0.0
+    try:
+        return float(1.0 - (hyperprior.cdf(high) - hyperprior.cdf(low)))
+    except NotImplementedError:
+        return None

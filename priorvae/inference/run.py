@@ -1,0 +1,122 @@
+"""`priorvae infer`, importable: from a bundle and a table to a directory with the answer."""
+
+from pathlib import Path
+
+import jax
+
+from priorvae.areas import Areas, read_areas
+from priorvae.areas.boundaries import SUFFIXES
+from priorvae.bundles import Bundle, load_bundle
+from priorvae.errors import InputError
+from priorvae.inference.data import join_by_id, read_table
+from priorvae.inference.design import RegressionData, build_data
+from priorvae.inference.exact import ExactPrior
+from priorvae.inference.sampling import ChainMethod, Fit, fit
+from priorvae.inference.maps import geometry_for
+from priorvae.inference.output import check_out, write_fit
+
+__all__ = ["infer", "load_data"]
+
+
+def infer(
+    *,
+    bundle: str | Path,
+    data: str | Path,
+    formula: str,
+    family: str,
+    out: str | Path,
+    id: str | None = None,
+    areas: str | Path | None = None,
+    num_chains: int = 4,
+    num_warmup: int = 1000,
+    num_samples: int = 1000,
+    chain_method: ChainMethod = "auto",
+    target_accept: float = 0.9,
+    seed: int = 1,
+    exact: bool = False,
+    progress: bool = False,
+) -> Fit:
+    """Fit a regression with a bundle as its spatial prior, and write the result to a directory.
+
+    Args:
+        bundle: Directory of the bundle.
+        data: CSV or TSV file, boundary file (its attributes), or `builtin:NAME`.
+        formula: For example `deaths ~ poverty + offset(log(births))`.
+        family: `poisson` or `binomial`.
+        out: Directory to write; must not exist, or be empty.
+        id: The data's column of area ids; a built-in knows its own.
+        areas: Boundary file for the map; where None, the data's or the bundle's own if they have
+            polygons, else the bundle's centroids.
+        num_chains: Chains.
+        num_warmup: Warm-up draws per chain.
+        num_samples: Draws kept per chain.
+        chain_method: See `priorvae.inference.fit`.
+        target_accept: Acceptance probability the step size is adapted to.
+        seed: Seed of the sampler.
+        exact: Use the process the bundle stands for in place of the decoder.
+        progress: Whether to show a progress bar.
+
+    Raises:
+        InputError: The bundle, data, formula or directory cannot be used; nothing is written.
+        RunError: The sampler fails.
+    """
+    check_out(Path(out))
+    _check_counts(chains=num_chains, warmup=num_warmup, samples=num_samples)
+    loaded = load_bundle(bundle)
+    regression = load_data(loaded, data, formula=formula, family=family, id=id)
+    shapes = _find_map(loaded, data, areas, id)
+    geometry_for(shapes, loaded.area_ids)
+    result = fit(
+        jax.random.key(seed),
+        regression,
+        ExactPrior(loaded.process()) if exact else loaded,
+        num_warmup=num_warmup,
+        num_samples=num_samples,
+        num_chains=num_chains,
+        chain_method=chain_method,
+        target_accept=target_accept,
+        progress=progress,
+    )
+    record = {
+        "bundle": loaded.info.id,
+        "exact": exact,
+        "data": str(data),
+        "seed": seed,
+        "num_warmup": num_warmup,
+        "target_accept": target_accept,
+    }
+    write_fit(result, Path(out), areas=shapes, record=record)
+    return result
+
+
+def load_data(
+    prior: Bundle, data: str | Path, *, formula: str, family: str, id: str | None = None
+) -> RegressionData:
+    """Read a table, join it to a bundle's areas by id, and evaluate a formula on it.
+
+    Raises:
+        DataError: The table, the ids or the formula cannot be used.
+    """
+    table, column = read_table(data, id=id)
+    joined = join_by_id(table, column, prior.area_ids, data)
+    return build_data(formula, family, joined)
+
+
+def _check_counts(**counts: int) -> None:
+    for name, value in counts.items():
+        if value < 1 or (name == "samples" and value < 4):
+            raise InputError(
+                f"--{name}: expected at least {4 if name == 'samples' else 1}, got {value}"
+            )
+
+
+def _find_map(bundle: Bundle, data: str | Path, areas: str | Path | None, id: str | None) -> Areas:
+    """Return the map to draw on: the one asked for, or the best at hand."""
+    if areas is not None:
+        return read_areas(areas, id=None if str(areas).startswith("builtin:") else id)
+    source = bundle.info.boundary.source
+    if source.startswith(("builtin:", "grid:")):
+        return read_areas(source)
+    if Path(str(data)).suffix.lower() in SUFFIXES:
+        return read_areas(data, id=id)
+    return bundle.areas

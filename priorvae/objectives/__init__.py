@@ -1,0 +1,7 @@
+"""What is learnt: encoders, evidence lower bounds, warm starts and the reference decoder."""
+
+from priorvae.objectives.build import build_objective
+from priorvae.objectives.reference import reference_decoder
+from priorvae.objectives.vae import VAE, Batch
+
+__all__ = ["VAE", "Batch", "build_objective", "reference_decoder"]

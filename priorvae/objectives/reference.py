@@ -1,0 +1,47 @@
+"""The analytic decoder: no training, the yardstick every learnt decoder is shown beside."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from priorvae.decoders.layers import Dense, Gate, Mixture
+from priorvae.decoders.spec import Decoder
+from priorvae.processes.base import Eigenbasis, Gaussian
+from priorvae.processes.roots import InterpolatedRoot
+
+__all__ = ["reference_decoder"]
+
+
+def reference_decoder(process: Gaussian) -> tuple[Decoder, dict[str, np.ndarray]]:
+    """Return the decoder that a Gaussian process has without learning, and its float64 weights.
+
+    Given theta a Gaussian prior is linear in z: `f = R(theta) z`. With an eigenbasis that serves
+    every theta (the CAR family) `R` is two matrices and a gate; otherwise the symmetric root is
+    interpolated over theta as a mixture of a few matrices.
+    """
+    basis = process.eigenbasis
+    if basis is not None:
+        return _spectral(process, basis)
+    root = InterpolatedRoot.fit(process.root, process.conditions)
+    n = len(process.areas)
+    layer = Mixture(units=n, rank=len(root.matrices), degrees=root.degrees)
+    decoder = Decoder(n, n, process.conditions, (layer,))
+    weights = {
+        "layers.0.coefficients": root.coefficients,
+        "layers.0.kernels": np.ascontiguousarray(root.matrices.transpose(0, 2, 1)),
+    }
+    return decoder, weights
+
+
+def _spectral(process: Gaussian, basis: Eigenbasis) -> tuple[Decoder, dict[str, np.ndarray]]:
+    gate = InterpolatedRoot.fit(lambda hyper: basis.gate(hyper)[:, None], process.conditions)
+    series = gate.coefficients @ gate.matrices[:, :, 0]
+    rank, n = basis.right.shape
+    layers = (Dense(rank, bias=False), Gate(gate.degrees), Dense(n, bias=False))
+    decoder = Decoder(basis.right.shape[1], len(process.areas), process.conditions, layers)
+    weights = {
+        "layers.0.kernel": np.ascontiguousarray(basis.right.T),
+        "layers.1.coefficients": series,
+        "layers.2.kernel": np.ascontiguousarray(basis.left.T),
+    }
+    return decoder, weights

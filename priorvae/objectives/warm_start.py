@@ -1,0 +1,112 @@
+"""Where training starts: a gated linear decoder fitted to the symmetric root.
+
+The roots `R(theta_t)` at Chebyshev nodes form a three-way array. A gated linear decoder,
+`sum_h W2[:, h] g_h(theta) W1[h, :]`, is its canonical polyadic decomposition of rank `hidden`,
+so alternating least squares fits it in closed-form sweeps where a gradient method crawls along the
+small eigenvalues.
+
+Source: Kolda and Bader (2009), Tensor Decompositions and Applications, SIAM Review 51, section 3.4.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+__all__ = ["Factors", "alternating_least_squares", "leading_columns"]
+
+
+class Factors(NamedTuple):
+    """`R[t] ~= left diag(gates[t]) right`."""
+
+    left: np.ndarray
+    """Shape `(area, hidden)`."""
+    gates: np.ndarray
+    """Shape `(node, hidden)`."""
+    right: np.ndarray
+    """Shape `(hidden, latent)`."""
+
+    def error(self, roots: np.ndarray) -> float:
+        """Return the relative Frobenius error over all nodes."""
+        fitted = np.einsum("ih,th,hj->tij", self.left, self.gates, self.right, optimize=True)
+        return float(np.linalg.norm(fitted - roots) / np.linalg.norm(roots))
+
+
+def alternating_least_squares(
+    roots: np.ndarray,
+    hidden: int,
+    sweeps: int,
+    rng: np.random.Generator,
+    basis: tuple[np.ndarray, np.ndarray] | None = None,
+) -> Factors:
+    """Decompose `roots` `(node, area, latent)` into `hidden` gated rank-one terms, float64.
+
+    A ridge that decays with the sweeps keeps early factors from running off to opposite
+    infinities (the degeneracy of section 3.3 in the source).
+
+    Args:
+        roots: What to fit.
+        hidden: Number of terms.
+        sweeps: Passes over the three factors.
+        rng: Source of the random terms to start from.
+        basis: `left` and `right` to start from, where the roots share them; otherwise singular
+            vectors of the mean root.
+    """
+    factors = _start(roots, hidden, rng, basis)
+    for sweep in range(sweeps):
+        ridge = max(1e-3 * 0.9**sweep, 1e-9)
+        left, gates, right = factors
+        by_right = np.einsum("tij,hj->tih", roots, right, optimize=True)
+        target = np.einsum("tih,th->ih", by_right, gates)
+        left = _solve((right @ right.T) * (gates.T @ gates), target.T, ridge).T
+        by_left = np.einsum("tij,ih->thj", roots, left, optimize=True)
+        target = np.einsum("thj,th->hj", by_left, gates)
+        right = _solve((left.T @ left) * (gates.T @ gates), target, ridge)
+        target = np.einsum("thj,hj->th", by_left, right)
+        gates = _solve((left.T @ left) * (right @ right.T), target.T, ridge).T
+        factors = _balance(Factors(left, gates, right))
+    return factors
+
+
+def leading_columns(roots: np.ndarray, latent_dim: int) -> np.ndarray:
+    """Rotate the roots' columns and keep those `latent_dim` with the most variance on average."""
+    if latent_dim >= roots.shape[-1]:
+        return roots
+    _, vectors = np.linalg.eigh(np.einsum("tij,tik->jk", roots, roots, optimize=True))
+    return roots @ vectors[:, ::-1][:, :latent_dim]
+
+
+def _start(
+    roots: np.ndarray,
+    hidden: int,
+    rng: np.random.Generator,
+    basis: tuple[np.ndarray, np.ndarray] | None,
+) -> Factors:
+    """Known directions first, then random terms."""
+    nodes, areas, latents = roots.shape
+    left = rng.normal(size=(areas, hidden)) / np.sqrt(areas)
+    right = rng.normal(size=(hidden, latents)) / np.sqrt(latents)
+    gates = 1 + 0.1 * rng.normal(size=(nodes, hidden))
+    u, vt = basis or np.linalg.svd(roots.mean(axis=0), full_matrices=False)[::2]
+    known = min(hidden, len(vt))
+    left[:, :known], right[:known] = u[:, :known], vt[:known]
+    return Factors(left, gates, right)
+
+
+def _solve(gram: np.ndarray, target: np.ndarray, ridge: float) -> np.ndarray:
+    shift = ridge * np.trace(gram) / len(gram)
+    return np.linalg.solve(gram + shift * np.eye(len(gram)), target)
+
+
+def _balance(factors: Factors) -> Factors:
+    """Give the three factors of every term the same size, which leaves the fit unchanged."""
+    left, gates, right = factors
+    sizes = (
+        np.linalg.norm(left, axis=0),
+        np.linalg.norm(gates, axis=0) / np.sqrt(len(gates)),
+        np.linalg.norm(right, axis=1),
+    )
+    a, g, b = (np.maximum(size, 1e-30) for size in sizes)
+    common = np.cbrt(a * g * b)
+    return Factors(left * (common / a), gates * (common / g), right * (common / b)[:, None])

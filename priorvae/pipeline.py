@@ -1,0 +1,255 @@
+"""The main job: from a configuration to a run directory with a certified bundle."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from priorvae.areas import Areas, read_areas
+from priorvae.bundles import Bundle, BundleInfo, load_bundle, write_bundle
+from priorvae.bundles.info import (
+    FORMAT_VERSION,
+    BoundaryInfo,
+    CertificateInfo,
+    ConditionInfo,
+    ProcessInfo,
+    TrainingInfo,
+)
+from priorvae.config import RunConfig, dump_config, load_config
+from priorvae.decoders.spec import Decoder, Weights
+from priorvae.environment import device_name, environment, git_commit
+from priorvae.errors import InputError
+from priorvae.evaluation.document import Evaluation, from_json, to_json
+from priorvae.evaluation.evaluate import evaluate_bundle
+from priorvae.evaluation.report import write_report
+from priorvae.listener import Listener, Silent
+from priorvae.objectives import build_objective, reference_decoder
+from priorvae.processes import Gaussian, build_process
+from priorvae.processes.simulate import simulate
+from priorvae.training import DrawSource, train
+
+__all__ = ["Run", "simulate_draws", "train_run"]
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run.
+
+    Attributes:
+        directory: The run directory.
+        bundle: The bundle inside, as read back.
+        evaluation: Its evaluation.
+    """
+
+    directory: Path
+    bundle: Bundle
+    evaluation: Evaluation
+
+
+def train_run(
+    config: RunConfig, *, out: Path, resume: bool = False, listener: Listener | None = None
+) -> Run:
+    """Train, evaluate and write the bundle a configuration describes.
+
+    Args:
+        config: The validated configuration.
+        out: Run directory: new or empty, or that of the run to resume.
+        resume: Go on from the last checkpoint of the run in `out`.
+        listener: Told about stages and progress.
+
+    Raises:
+        InputError: The map or process cannot be used, or `out` holds another run. Nothing is
+            written then.
+        RunError: Training failed.
+    """
+    listener = listener or Silent()
+    listener.stage("Reading the map")
+    areas = read_areas(**config.areas.model_dump())
+    process = build_process(config.process, areas)
+    _open_directory(out, config, resume)
+    if _status(out).get("status") == "done":
+        return _finished(out)
+    try:
+        run = _run(config, areas, process, out, listener)
+    except BaseException as error:
+        _write_status(out, "failed", error=f"{type(error).__name__}: {error}")
+        raise
+    return run
+
+
+def simulate_draws(config: RunConfig, *, num_draws: int, out: Path) -> None:
+    """Write draws of a configuration's process to an .npz file.
+
+    Arrays: `draws (draw, area)`, one array `(draw,)` for each hyperparameter, `area_ids (area,)`.
+
+    Raises:
+        InputError: The map or process cannot be used, or `out` exists or is not an .npz.
+    """
+    if out.suffix != ".npz":
+        raise InputError(f"{out}: draws are written as .npz; give a name that ends in .npz")
+    if out.exists():
+        raise InputError(f"{out}: exists, and nothing is overwritten; choose another --out")
+    areas = read_areas(**config.areas.model_dump())
+    draws = simulate(jax.random.key(config.seed), build_process(config.process, areas), num_draws)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    partial = out.with_name(f".{out.name}.partial")
+    with partial.open("wb") as file:
+        np.savez(file, draws=draws.fields, area_ids=np.array(areas.ids), **draws.hyper)
+    os.replace(partial, out)
+
+
+def _run(config: RunConfig, areas: Areas, process: Gaussian, out: Path, listener: Listener) -> Run:
+    _write_status(out, "running")
+    decoder, weights, training, best = _learn(config, process, out, listener)
+    bundle = Bundle(_info(config, areas, process, decoder, weights, training), areas, weights)
+    listener.stage("Evaluating")
+    evaluation = evaluate_bundle(bundle, config.certificate, seed=config.seed)
+    certificate = CertificateInfo(
+        status=evaluation.certificate.status,  # type: ignore[arg-type]
+        figures=[asdict(figure) for figure in evaluation.certificate.figures],
+        thresholds=evaluation.certificate.thresholds,
+    )
+    info = bundle.info.model_copy(update={"certificate": certificate})
+    listener.stage("Writing the bundle and the report")
+    # A run killed between writing the bundle and saying so left one that is made anew here.
+    shutil.rmtree(out / "bundle", ignore_errors=True)
+    write_bundle(Bundle(info, areas, weights), out / "bundle", evaluation=to_json(evaluation))
+    bundle = load_bundle(out / "bundle")
+    write_report(
+        out / "report.html",
+        evaluation=evaluation,
+        bundle=bundle,
+        areas=areas,
+        metrics_path=out / "metrics.jsonl",
+    )
+    _write_status(out, "done", best_step=best, certificate=evaluation.certificate.status)
+    return Run(out, bundle, evaluation)
+
+
+def _learn(
+    config: RunConfig, process: Gaussian, out: Path, listener: Listener
+) -> tuple[Decoder, Weights, TrainingInfo, int | None]:
+    if config.model.type == "reference":
+        decoder, weights = reference_decoder(process)
+        return decoder, weights, TrainingInfo(steps=0, seconds=0.0, device="none"), None
+    objective = build_objective(config.model, process)
+    noise = objective.variance if objective.noisy else 0.0
+    draws = DrawSource.build(process, config.training, noise)
+    listener.stage("Training")
+    trained = train(
+        objective,
+        draws,
+        config.training,
+        config.seed,
+        out,
+        lambda entry: listener.progress(entry, config.training.steps),
+    )
+    info = TrainingInfo(steps=trained.steps, seconds=trained.seconds, device=device_name())
+    return objective.decoder, trained.weights, info, trained.best_step
+
+
+def _info(
+    config: RunConfig,
+    areas: Areas,
+    process: Gaussian,
+    decoder: Decoder,
+    weights: Weights,
+    training: TrainingInfo,
+) -> BundleInfo:
+    from priorvae import __version__
+
+    source = areas.provenance
+    kernel = getattr(config.process, "kernel", None)
+    place = f"{config.level or 'areas'}/{config.iso3 or config.name}"
+    return BundleInfo(
+        format_version=FORMAT_VERSION,
+        id=f"{config.model.type}/{place}/{kernel or process.kind}@{__version__}",
+        name=config.name,
+        type=config.model.type,
+        level=config.level,
+        iso3=config.iso3,
+        priorvae_version=__version__,
+        git_commit=git_commit(),
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        seed=config.seed,
+        process=ProcessInfo(
+            kind=process.kind,
+            kernel=kernel,
+            nugget=process.nugget,
+            fixed=dict(process.fixed),
+            hyperprior=tuple(ConditionInfo(**asdict(c)) for c in process.conditions),
+        ),
+        conditions=tuple(ConditionInfo(**asdict(c)) for c in decoder.conditions),
+        latent_dim=decoder.latent_dim,
+        num_areas=len(areas),
+        decoder=decoder.records(),
+        dtype=str(next(iter(weights.values())).dtype),  # type: ignore[arg-type]
+        areas_sha256=areas.fingerprint(),
+        boundary=BoundaryInfo(
+            source=source.source,
+            licence=source.licence,
+            year=source.year,
+            sha256=source.sha256,
+            crs=areas.crs,
+            extent_km=areas.extent,
+        ),
+        training=training,
+    )
+
+
+def _open_directory(out: Path, config: RunConfig, resume: bool) -> None:
+    """Start a run directory, or check that the one to resume is of the same configuration."""
+    held = out / "config.yaml"
+    if resume:
+        if not held.is_file():
+            raise InputError(f"{out}: nothing to resume: no config.yaml in it; leave out --resume")
+        if load_config(held) != config:
+            raise InputError(
+                f"{out}: holds a run of another configuration ({_difference(held, config)}); "
+                "resume it with its own, or choose another --out"
+            )
+        return
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise InputError(
+            f"{out}: exists and is not empty, and nothing is overwritten; choose another --out, or "
+            "go on with the run in it by --resume"
+        )
+    out.mkdir(parents=True, exist_ok=True)
+    _write(out / "environment.json", json.dumps(environment(), indent=1) + "\n")
+    _write(held, dump_config(config))
+
+
+def _difference(held: Path, config: RunConfig) -> str:
+    old = dump_config(load_config(held)).splitlines()
+    new = dump_config(config).splitlines()
+    changed = [line.strip() for line in new if line not in old]
+    return "changed: " + ", ".join(changed[:3]) if changed else "keys were removed"
+
+
+def _finished(out: Path) -> Run:
+    bundle = load_bundle(out / "bundle")
+    return Run(out, bundle, from_json((out / "bundle" / "evaluation.json").read_text("utf-8")))
+
+
+def _status(out: Path) -> dict[str, Any]:
+    path = out / "status.json"
+    return json.loads(path.read_text("utf-8")) if path.exists() else {}
+
+
+def _write_status(out: Path, status: str, **more: Any) -> None:
+    _write(out / "status.json", json.dumps({"status": status, **more}) + "\n")
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a small file whole, so that a kill leaves the old one or the new one."""
+    partial = path.with_name(path.name + ".partial")
+    partial.write_text(text, encoding="utf-8")
+    os.replace(partial, path)

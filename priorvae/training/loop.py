@@ -1,0 +1,195 @@
+"""The training loop: the same arithmetic whether it runs once or is killed and resumed."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+
+from priorvae.config import TrainingConfig
+from priorvae.errors import RunError
+from priorvae.objectives.vae import VAE
+from priorvae.training.checkpoints import Checkpoints
+from priorvae.training.draws import DrawSource
+from priorvae.training.schedule import learning_rate, optimiser
+
+__all__ = ["State", "Trained", "train"]
+
+
+class State(NamedTuple):
+    """What the next step needs, besides the seed."""
+
+    params: Any
+    """Encoder and decoder parameters."""
+    optimiser: Any
+    """Optax state."""
+
+
+class Trained(NamedTuple):
+    """What a finished training leaves."""
+
+    weights: dict[str, np.ndarray]
+    """The decoder's weights by flat name, float32."""
+    steps: int
+    """Steps taken in all."""
+    seconds: float
+    """Time spent, over all resumptions, warm start and compilation included."""
+    best_step: int
+    """Step at the end of the logged interval with the lowest mean loss."""
+
+
+Interval = Callable[[State, jax.Array], tuple[State, dict[str, jax.Array]]]
+
+
+def train(
+    objective: VAE,
+    draws: DrawSource,
+    config: TrainingConfig,
+    seed: int,
+    directory: Path,
+    report: Callable[[dict[str, float]], None] = lambda metrics: None,
+) -> Trained:
+    """Train from the latest checkpoint in `directory`, or from the start if there is none.
+
+    The key of a step is folded from the seed and the step's number, and steps run in intervals of
+    `log_every` whose bounds do not depend on where a run was killed; so a resumed run computes
+    what an uninterrupted one does, bit for bit.
+
+    Args:
+        objective: What is learnt.
+        draws: Where batches come from.
+        config: Steps, schedule, intervals.
+        seed: Seed of initial values and of every batch.
+        directory: Run directory; holds `checkpoints/` and `metrics.jsonl`.
+        report: Called with the metrics of every interval.
+
+    Raises:
+        RunError: The loss is no longer finite; says at which step and the likely cause.
+    """
+    started = time.monotonic()
+    interval, skeleton, initial = _compile(objective, draws, config, seed)
+    log = MetricsLog(directory / "metrics.jsonl")
+    with Checkpoints(directory / "checkpoints", config.keep_checkpoints) as checkpoints:
+        latest = checkpoints.latest()
+        if latest is None:
+            state, step = initial(), 0
+            checkpoints.save(0, state)
+        else:
+            state, step = checkpoints.restore(latest, skeleton), latest
+        log.truncate(step)
+        before = log.last_seconds()
+        while step < config.steps:
+            steps = jnp.arange(step, min(step + config.log_every, config.steps))
+            state, metrics = interval(state, steps)
+            step += len(steps)
+            entry = _summarise(step, steps, metrics, config)
+            entry["seconds"] = before + time.monotonic() - started
+            log.append(entry)
+            report(entry)
+            if step % config.checkpoint_every == 0 or step == config.steps:
+                checkpoints.save(step, state)
+    weights = {name: np.asarray(v) for name, v in _decoder_weights(state.params).items()}
+    return Trained(weights, step, log.last_seconds(), log.best_step())
+
+
+class MetricsLog:
+    """`metrics.jsonl`: one JSON object for each logged interval."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._entries = self._read()
+
+    def _read(self) -> list[dict[str, float]]:
+        if not self._path.exists():
+            return []
+        # A line cut short by a kill is the last one, and lies behind the last checkpoint.
+        lines = self._path.read_text(encoding="utf-8").splitlines(keepends=True)
+        return [json.loads(line) for line in lines if line.endswith("\n")]
+
+    def truncate(self, step: int) -> None:
+        """Forget what was logged after `step`: it will be computed again."""
+        self._entries = [entry for entry in self._entries if entry["step"] <= step]
+        partial = self._path.with_suffix(".partial")
+        partial.write_text("".join(map(_line, self._entries)), encoding="utf-8")
+        os.replace(partial, self._path)
+
+    def append(self, entry: dict[str, float]) -> None:
+        """Add an entry and flush it."""
+        self._entries.append(entry)
+        with self._path.open("a", encoding="utf-8") as file:
+            file.write(_line(entry))
+
+    def last_seconds(self) -> float:
+        """Return the training time logged so far."""
+        return self._entries[-1]["seconds"] if self._entries else 0.0
+
+    def best_step(self) -> int:
+        """Return the step with the lowest logged loss."""
+        return int(min(self._entries, key=lambda entry: entry["loss"])["step"])
+
+
+def _line(entry: dict[str, float]) -> str:
+    return json.dumps(entry) + "\n"
+
+
+def _compile(
+    objective: VAE, draws: DrawSource, config: TrainingConfig, seed: int
+) -> tuple[Interval, State, Callable[[], State]]:
+    """Return the jitted interval of steps, a state of the right shapes, and the initial state."""
+    transform = optimiser(config)
+    structure, shapes = nnx.split(objective.build(seed, None), nnx.Param)
+
+    def loss(params: Any, key: jax.Array) -> tuple[jax.Array, dict[str, jax.Array]]:
+        key_batch, key_loss = jax.random.split(key)
+        batch = draws.batch(key_batch)
+        return objective.loss(nnx.merge(structure, params), batch, key_loss)
+
+    def one_step(state: State, step: jax.Array) -> tuple[State, dict[str, jax.Array]]:
+        key = jax.random.fold_in(jax.random.key(seed), step)
+        (value, parts), gradient = jax.value_and_grad(loss, has_aux=True)(state.params, key)
+        updates, optimiser_state = transform.update(gradient, state.optimiser, state.params)
+        moved = jax.tree.map(lambda p, u: p + u, state.params, updates)
+        return State(moved, optimiser_state), {"loss": value, **parts}
+
+    @jax.jit
+    def interval(state: State, steps: jax.Array) -> tuple[State, dict[str, jax.Array]]:
+        return jax.lax.scan(one_step, state, steps)
+
+    def initial() -> State:
+        params = nnx.split(objective.initial(seed), nnx.Param)[1]
+        return State(params, transform.init(params))
+
+    return interval, State(shapes, transform.init(shapes)), initial
+
+
+def _summarise(
+    step: int, steps: jax.Array, metrics: dict[str, jax.Array], config: TrainingConfig
+) -> dict[str, float]:
+    losses = np.asarray(metrics["loss"])
+    if not np.isfinite(losses).all():
+        first = int(steps[np.flatnonzero(~np.isfinite(losses))[0]])
+        rate = float(learning_rate(config)(first))
+        raise RunError(
+            f"the loss is not finite at step {first} (learning rate {rate:.3g}). Likely causes: a "
+            f"learning rate too large for this map (try training.learning_rate="
+            f"{config.learning_rate / 10:.3g}), or a likelihood variance too small for float32 "
+            f"(try a larger model.likelihood_variance)"
+        )
+    entry: dict[str, float] = {"step": step}
+    entry |= {name: float(np.mean(np.asarray(values))) for name, values in metrics.items()}
+    entry["learning_rate"] = float(learning_rate(config)(step - 1))
+    assert math.isfinite(entry["loss"])
+    return entry
+
+
+def _decoder_weights(params: Any) -> dict[str, jax.Array]:
+    return {name: variable[...] for name, variable in params["decoder"]["weights"].items()}

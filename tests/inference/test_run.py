@@ -1,0 +1,114 @@
+"""The command and its twin: from a bundle on disk and a file of data to a directory."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from priorvae.bundles import Bundle, load_bundle
+from priorvae.cli.infer import infer as command
+from priorvae.errors import InputError
+from priorvae.inference import infer, load_data
+
+FORMULA = "deaths ~ x + offset(log(births))"
+
+
+@pytest.fixture
+def csv(table: pd.DataFrame, tmp_path: Path) -> Path:
+    path = tmp_path / "data.csv"
+    table.sample(frac=1, random_state=1).to_csv(path)
+    return path
+
+
+def test_the_order_of_the_rows_does_not_change_the_model(
+    bundle: Bundle, table: pd.DataFrame, csv: Path, tmp_path: Path
+) -> None:
+    table.to_csv(tmp_path / "ordered.csv")
+    first, second = (
+        load_data(bundle, path, formula=FORMULA, family="poisson", id="area")
+        for path in (csv, tmp_path / "ordered.csv")
+    )
+    assert first.area_ids == second.area_ids == bundle.area_ids
+    for name in ("y", "offset", "design"):
+        np.testing.assert_array_equal(getattr(first, name), getattr(second, name))
+    np.testing.assert_array_equal(first.y, table["deaths"])
+
+
+def run(bundle: Path, data: Path, out: Path, **options: str) -> tuple[int, str, Exception | None]:
+    app = typer.Typer()
+    app.command()(command)
+    given = {"id": "area", "formula": FORMULA, "family": "poisson", **options}
+    arguments = [str(bundle), "--data", str(data), "--out", str(out)]
+    arguments += [part for name, value in given.items() for part in (f"--{name}", value)]
+    arguments += ["--chains", "1", "--warmup", "20", "--samples", "20"]
+    result = CliRunner().invoke(app, arguments)
+    return result.exit_code, result.output, result.exception
+
+
+def test_the_command_writes_and_prints_the_fit(
+    bundle_path: Path, csv: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "fit"
+    code, output, _ = run(bundle_path, csv, out, seed="5")
+    assert code == 0, output
+    for words in ("Intercept", "b_x", "f_lengthscale", "rhat", "R-hat at most", "risk: lowest in"):
+        assert words in output
+    # Twenty draws are too few, and the command says so.
+    assert "run longer" in output
+    record = json.loads((out / "fit.json").read_text())
+    assert record["seed"] == 5
+    assert record["bundle"] == load_bundle(bundle_path).info.id
+    # A grid's squares are known by its name: the map needs no file.
+    assert (out / "map.png").stat().st_size > 10_000
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"formula": "deaths ~ xx"}, "no column 'xx' (did you mean 'x'?)"),
+        ({"formula": "births ~ x", "id": "are"}, "did you mean 'area'"),
+        ({"formula": "w ~ x"}, "w: counts"),
+        ({"areas": "builtin:sids2"}, "the map lacks 20 of the prior's areas"),
+    ],
+)
+def test_bad_input_writes_nothing(
+    bundle_path: Path, csv: Path, tmp_path: Path, options: dict[str, str], words: str
+) -> None:
+    code, _, error = run(bundle_path, csv, tmp_path / "fit", **options)
+    assert code != 0
+    assert isinstance(error, InputError)
+    assert words in str(error)
+    assert not (tmp_path / "fit").exists()
+
+
+def test_a_directory_in_use_is_refused_before_anything_is_read(tmp_path: Path) -> None:
+    (tmp_path / "mine").write_text("keep")
+    with pytest.raises(InputError, match="nothing was overwritten"):
+        infer(
+            bundle="no-such-bundle", data="none.csv", formula="y ~ 1", family="poisson",
+            out=tmp_path,
+        )  # fmt: skip
+
+
+def test_a_missing_bundle_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError):
+        infer(
+            bundle=tmp_path / "none", data="builtin:sids2", formula="SID79 ~ 1", family="poisson",
+            out=tmp_path / "fit",
+        )  # fmt: skip
+
+
+@pytest.mark.slow
+def test_exact_inference_from_the_command(bundle_path: Path, csv: Path, tmp_path: Path) -> None:
+    options = {"bundle": bundle_path, "data": csv, "id": "area", "formula": FORMULA}
+    short = {"num_chains": 2, "num_warmup": 300, "num_samples": 300}
+    exact = infer(**options, **short, family="poisson", out=tmp_path / "exact", exact=True)
+    decoded = infer(**options, **short, family="poisson", out=tmp_path / "decoded")
+    assert json.loads((tmp_path / "exact" / "fit.json").read_text())["exact"] is True
+    ess = min(exact.diagnostics.min_ess_bulk, decoded.diagnostics.min_ess_bulk)
+    a, b = (run.draws("risk").reshape(-1, 20) for run in (exact, decoded))
+    assert np.abs((a.mean(0) - b.mean(0)) / (b.std(0) * np.sqrt(2 / ess))).max() < 4

@@ -1,0 +1,60 @@
+import numpy as np
+import pytest
+
+from priorvae.objectives.warm_start import Factors, alternating_least_squares, leading_columns
+
+
+def gated(rng: np.random.Generator, nodes: int, n: int, hidden: int) -> tuple[Factors, np.ndarray]:
+    truth = Factors(
+        rng.normal(size=(n, hidden)), rng.normal(size=(nodes, hidden)), rng.normal(size=(hidden, n))
+    )
+    return truth, np.einsum("ih,th,hj->tij", *truth)
+
+
+def test_recovers_an_exact_decomposition() -> None:
+    rng = np.random.default_rng(0)
+    truth, roots = gated(rng, nodes=6, n=12, hidden=5)
+    assert truth.error(roots) < 1e-14
+    fitted = alternating_least_squares(roots, hidden=8, sweeps=300, rng=rng)
+    assert fitted.error(roots) < 1e-4
+
+
+def test_keeps_a_basis_that_is_exact() -> None:
+    """Roots that share an eigenbasis are fitted at once when started from it."""
+    rng = np.random.default_rng(1)
+    left, right = rng.normal(size=(10, 10)), np.linalg.qr(rng.normal(size=(10, 10)))[0]
+    gates = rng.uniform(0.5, 2, size=(6, 10))
+    roots = np.einsum("ih,th,hj->tij", left, gates, right)
+    fitted = alternating_least_squares(roots, 10, sweeps=300, rng=rng, basis=(left, right))
+    assert fitted.error(roots) < 1e-6
+
+
+def test_more_terms_fit_better() -> None:
+    rng = np.random.default_rng(2)
+    _, roots = gated(rng, nodes=6, n=10, hidden=30)
+    errors = [
+        alternating_least_squares(roots, hidden, sweeps=100, rng=np.random.default_rng(0)).error(
+            roots
+        )
+        for hidden in (5, 10, 20)
+    ]
+    assert errors[0] > errors[1] > errors[2]
+
+
+def test_leading_columns_keep_the_most_variance() -> None:
+    rng = np.random.default_rng(3)
+    roots = rng.normal(size=(4, 8, 8)) * np.linspace(0.01, 3, 8)
+    kept = leading_columns(roots, 3)
+    assert kept.shape == (4, 8, 3)
+    total = np.sum(kept**2)
+    for _ in range(20):
+        other = np.linalg.qr(rng.normal(size=(8, 3)))[0]
+        assert np.sum((roots @ other) ** 2) <= total + 1e-9
+    assert leading_columns(roots, 8) is roots
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_same_seed_same_factors(seed: int) -> None:
+    _, roots = gated(np.random.default_rng(9), nodes=4, n=6, hidden=4)
+    a, b = (alternating_least_squares(roots, 6, 20, np.random.default_rng(seed)) for _ in range(2))
+    np.testing.assert_array_equal(a.left, b.left)
