@@ -102,7 +102,8 @@ def simulate_draws(config: RunConfig, *, num_draws: int, out: Path) -> None:
     out.parent.mkdir(parents=True, exist_ok=True)
     partial = out.with_name(f".{out.name}.partial")
     with partial.open("wb") as file:
-        np.savez(file, draws=draws.fields, area_ids=np.array(areas.ids), **draws.hyper)
+        arrays: dict[str, Any] = {"draws": draws.fields, "area_ids": np.array(areas.ids)}
+        np.savez(file, **arrays, **draws.hyper)
     os.replace(partial, out)
 
 

@@ -16,6 +16,8 @@ import numpy as np
 import pytest
 from hypothesis import settings
 
+import priorvae.pipeline  # noqa: F401  what it imports sets environment variables, once
+
 # The same examples on every run; and no deadline, for JAX compiles during the first one.
 settings.register_profile("priorvae", derandomize=True, deadline=None, database=None)
 settings.load_profile("priorvae")

@@ -1,4 +1,4 @@
-"""The artifact: a directory of weights and metadata that every engine reads, and nothing executes."""
+"""The artifact: a directory of weights and metadata that every engine reads."""
 
 from priorvae.bundles.bundle import Bundle
 from priorvae.bundles.info import BundleInfo

@@ -19,7 +19,7 @@ __all__ = [
     "TrainingInfo",
 ]
 
-FORMAT_VERSION = 1
+FORMAT_VERSION: Literal[1] = 1
 
 
 class _Part(BaseModel):

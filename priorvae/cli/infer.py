@@ -104,10 +104,10 @@ def _print_table(table: "pd.DataFrame", console: "Console") -> None:
     from rich import box
     from rich.table import Table
 
-    shown = Table(box=box.SIMPLE_HEAD)
-    shown.add_column(table.index.name or "")
+    shown = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    shown.add_column(str(table.index.name or ""), no_wrap=True)
     for name in table.columns:
-        shown.add_column(name, justify="right")
+        shown.add_column(str(name), justify="right")
     for row, values in zip(table.index, table.to_numpy(), strict=True):
         cells = (_number(v, c) for v, c in zip(values, table.columns, strict=True))
         shown.add_row(str(row), *cells)
@@ -122,11 +122,9 @@ def _number(value: float, column: str) -> str:
 
 def _print_areas(table: "pd.DataFrame", measure: str, console: "Console") -> None:
     """Say in one line where the mapped quantity is lowest and highest."""
-    means = table[f"{measure}_mean"]
-    ends = (("lowest", means.idxmin()), ("highest", means.idxmax()))
-    said = (
-        f"{which} in {area} ({means[area]:.3g}, 95 % interval "
-        f"{table[f'{measure}_q2.5'][area]:.3g} to {table[f'{measure}_q97.5'][area]:.3g})"
-        for which, area in ends
-    )
+    order = table.sort_values(f"{measure}_mean")
+    said = []
+    for which, row in (("lowest", order.iloc[0]), ("highest", order.iloc[-1])):
+        mean, low, high = (f"{row[f'{measure}_{s}']:.3g}" for s in ("mean", "q2.5", "q97.5"))
+        said.append(f"{which} in {row.name} ({mean}, 95 % interval {low} to {high})")
     console.print(f"{measure}: {'; '.join(said)}", highlight=False)

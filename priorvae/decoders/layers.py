@@ -244,7 +244,7 @@ def layer_from_record(record: Mapping[str, Any]) -> Layer:
     kind = record.get("kind")
     if kind not in KINDS:
         raise BundleError(
-            f"unknown layer kind {kind!r}{nearest(str(kind), KINDS)}; this version of priorvae knows "
+            f"unknown layer kind {kind!r}{nearest(str(kind), KINDS)}; this priorvae knows "
             f"{', '.join(KINDS)}: a newer bundle needs a newer priorvae"
         )
     fields = {k: tuple(v) if isinstance(v, list) else v for k, v in record.items() if k != "kind"}

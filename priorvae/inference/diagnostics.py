@@ -1,5 +1,6 @@
 """Whether the chains can be believed, and a plain sentence where they cannot."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
@@ -69,8 +70,12 @@ class Diagnostics:
         return tuple(message for message, holds in found.items() if holds)
 
     def to_dict(self) -> dict[str, object]:
-        """Return the figures as plain values, for JSON."""
-        return {**asdict(self), "warnings": list(self.warnings)}
+        """Return the figures as plain values for JSON, null where a figure is undefined."""
+        figures = {
+            name: None if isinstance(value, float) and not math.isfinite(value) else value
+            for name, value in asdict(self).items()
+        }
+        return {**figures, "warnings": list(self.warnings)}
 
 
 def diagnose(
@@ -122,5 +127,9 @@ def ebfmi(energy: np.ndarray) -> np.ndarray:
 
 
 def _labelled(name: str, values: np.ndarray) -> tuple[list[str], np.ndarray]:
+    if len(values) == 1:
+        # ArviZ compares chains; the halves of a lone one are compared instead.
+        half = values.shape[1] // 2
+        values = values[0, : 2 * half].reshape(2, half, *values.shape[2:])
     rest = [f"{name}_dim_{axis}" for axis in range(values.ndim - 2)]
     return ["chain", "draw", *rest], values

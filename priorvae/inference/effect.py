@@ -1,6 +1,7 @@
 """The spatial effect of a NumPyro model: sites, hyperpriors, and the refusal to extrapolate."""
 
 from collections.abc import Mapping
+from typing import TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -17,7 +18,8 @@ __all__ = ["spatial_effect"]
 # A cdf evaluated in float32 is off by a few 1e-7; anything a user would notice is far above this.
 _NEGLIGIBLE_MASS = 1e-5
 
-Hyperprior = dist.Distribution | float
+Hyperprior: TypeAlias = dist.Distribution | float
+"""A prior of a hyperparameter, or a number that fixes it."""
 
 
 def spatial_effect(

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -12,7 +13,7 @@ from priorvae.errors import DataError, nearest, preview
 
 __all__ = ["FAMILIES", "Family", "get_family"]
 
-Trials = np.ndarray | None
+Trials: TypeAlias = np.ndarray | None
 
 
 @dataclass(frozen=True)
@@ -27,16 +28,18 @@ class Family:
         mean: `eta -> mean`, the inverse link.
         to_link: `(y, trials) -> (area,)`, a finite empirical value of `eta` for each response.
         has_rate: Whether `exp(eta - offset)` is a rate per unit of an exposure.
+        mean_name: What the mean is, for a title.
         check: `(y, trials, names, ids)` raises DataError for an impossible response.
     """
 
     name: str
     link: str
     takes_trials: bool
-    likelihood: Callable[[jax.Array, Trials], dist.Distribution]
+    likelihood: Callable[[jax.Array, jax.Array | None], dist.Distribution]
     mean: Callable[[jax.Array], jax.Array]
     to_link: Callable[[np.ndarray, Trials], np.ndarray]
     has_rate: bool
+    mean_name: str
     check: Callable[[np.ndarray, Trials, tuple[str, str], Sequence[str]], None]
 
 
@@ -91,7 +94,7 @@ def _refuse(
     wrong: np.ndarray, what: str, values: np.ndarray, ids: Sequence[str], remedy: str
 ) -> None:
     if wrong.any():
-        listed = preview(f"{ids[i]} = {values[i]:g}" for i in np.flatnonzero(wrong))
+        listed = preview(f"{i} = {v:g}" for i, v, w in zip(ids, values, wrong, strict=True) if w)
         raise DataError(f"{what}; in {wrong.sum()} area(s): {listed}; {remedy}")
 
 
@@ -107,6 +110,7 @@ FAMILIES: dict[str, Family] = {
             # brms, too, takes log(0.1) for a count of zero when it places the intercept's prior.
             to_link=lambda y, trials: np.log(np.maximum(y, 0.1)),
             has_rate=True,
+            mean_name="expected count",
             check=_check_poisson,
         ),
         Family(
@@ -117,6 +121,7 @@ FAMILIES: dict[str, Family] = {
             mean=jax.nn.sigmoid,
             to_link=lambda y, trials: np.log((y + 0.5) / (trials - y + 0.5)),
             has_rate=False,
+            mean_name="probability",
             check=_check_binomial,
         ),
     )

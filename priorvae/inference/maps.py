@@ -8,6 +8,7 @@ import shapely
 from matplotlib.axes import Axes
 from matplotlib.collections import Collection
 from matplotlib.figure import Figure
+from matplotlib.ticker import ScalarFormatter
 
 from priorvae.areas import Areas, draw_polygons
 from priorvae.errors import DataError, preview
@@ -18,7 +19,6 @@ __all__ = ["can_map", "draw_posterior", "geometry_for"]
 INK = "#3a3a3a"
 # Perceptually uniform, ordered in print without colour, and safe with any colour vision.
 MEAN_COLOURS, SD_COLOURS = "viridis", "cividis"
-TITLES = {"risk": "risk", "mu": "fitted mean"}
 LONGEST_SIDE = 6.0
 
 
@@ -48,7 +48,7 @@ def geometry_for(areas: Areas, area_ids: Sequence[str]) -> gpd.GeoSeries:
 
 
 def draw_posterior(fit: Fit, areas: Areas) -> Figure:
-    """Draw the posterior mean and sd of the risk (of the fitted mean, without an exposure).
+    """Draw the posterior mean and sd of the risk, or of the mean where there is no exposure.
 
     Args:
         fit: A fitted regression.
@@ -59,7 +59,7 @@ def draw_posterior(fit: Fit, areas: Areas) -> Figure:
     """
     geometry = geometry_for(areas, fit.data.area_ids)
     draws = fit.draws(fit.data.measure)
-    what = TITLES[fit.data.measure]
+    what = "risk" if fit.data.has_risk else fit.data.family.mean_name
     figure = Figure(figsize=_size(geometry), layout="constrained", dpi=160)
     figure.suptitle(fit.data.formula.text, x=0.01, ha="left", color=INK, fontsize=10)
     panels = figure.subplots(*_grid(geometry))
@@ -77,20 +77,21 @@ def _draw_panel(
     axes.autoscale_view()
     axes.set_axis_off()
     axes.set_title(title, loc="left", color=INK, fontsize=12)
+    numbers = ScalarFormatter(useMathText=True)
+    numbers.set_powerlimits((-3, 4))
     bar = axes.figure.colorbar(
-        drawn, ax=axes, orientation="horizontal", fraction=0.05, pad=0.02, aspect=40
+        drawn, ax=axes, orientation="horizontal", fraction=0.05, pad=0.02, aspect=40, format=numbers
     )
     bar.outline.set_visible(False)
     bar.ax.tick_params(labelsize=9, color=INK, labelcolor=INK)
-    bar.formatter.set_powerlimits((-3, 4))
 
 
 def _draw_shapes(
     axes: Axes, geometry: gpd.GeoSeries, values: np.ndarray, colours: str
 ) -> Collection:
     if (geometry.geom_type == "Point").any():
-        points = geometry.get_coordinates().to_numpy()
-        return axes.scatter(*points.T, c=values, cmap=colours, s=60, edgecolors="white")
+        x, y = geometry.get_coordinates().to_numpy().T
+        return axes.scatter(x, y, c=values, cmap=colours, s=60, edgecolors="white")
     return draw_polygons(
         axes, geometry, array=values, cmap=colours, edgecolor="white", linewidth=0.4
     )

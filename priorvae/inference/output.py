@@ -12,13 +12,14 @@ from pathlib import Path
 from priorvae import __version__
 from priorvae.areas import Areas
 from priorvae.errors import InputError
-from priorvae.inference.sampling import Fit
 from priorvae.inference.maps import can_map, draw_posterior
+from priorvae.inference.sampling import Fit
 from priorvae.inference.summary import area_table, parameter_table
 
 __all__ = ["check_out", "new_directory", "write_fit"]
 
 _PACKAGES = ("jax", "numpyro", "arviz", "numpy", "formulaic")
+_DIGITS = "%.6g"
 
 
 def write_fit(
@@ -38,8 +39,9 @@ def write_fit(
     """
     with new_directory(out) as folder:
         fit.idata.to_netcdf(str(folder / "posterior.nc"), engine="h5netcdf")
-        parameter_table(fit).to_csv(folder / "parameters.csv")
-        area_table(fit, _names(fit, areas)).to_csv(folder / "areas.csv")
+        parameter_table(fit).to_csv(folder / "parameters.csv", float_format=_DIGITS)
+        table = area_table(fit, _names(fit, areas))
+        table.to_csv(folder / "areas.csv", float_format=_DIGITS)
         if areas is not None and can_map(areas):
             draw_posterior(fit, areas).savefig(folder / "map.png")
         (folder / "fit.json").write_text(json.dumps(_record(fit, record or {}), indent=2) + "\n")

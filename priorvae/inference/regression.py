@@ -1,6 +1,5 @@
 """The regression model `link(mean) = Intercept + X b + f + offset`, in a geometry NUTS likes."""
 
-import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,7 +14,14 @@ from priorvae.inference.design import RegressionData
 from priorvae.inference.effect import Hyperprior, spatial_effect
 from priorvae.inference.prior import SpatialPrior
 
-__all__ = ["EFFECT", "RegressionPriors", "build_model", "coefficient_names", "parameter_names"]
+__all__ = [
+    "EFFECT",
+    "RegressionPriors",
+    "build_model",
+    "coefficient_names",
+    "parameter_names",
+    "typical_response",
+]
 
 EFFECT = "f"
 """Name of the spatial effect's site."""
@@ -60,7 +66,7 @@ def build_model(
     options = priors or RegressionPriors()
     means, sds = _moments(data)
     standardised = jnp.asarray((data.design - means) / sds)
-    intercept_location = _intercept_location(data)
+    location = typical_response(data)
 
     def model() -> None:
         f = spatial_effect(EFFECT, prior, scale=options.scale, conditions=dict(options.conditions))
@@ -68,10 +74,8 @@ def build_model(
         eta = standardised @ b + f
         if data.formula.has_intercept:
             shift = jnp.mean(f)
-            prior_of_centre = dist.StudentT(
-                3.0, intercept_location + shift, options.intercept_scale
-            )
-            centre = numpyro.sample("centre", prior_of_centre)
+            about = dist.StudentT(3.0, location + shift, options.intercept_scale)
+            centre = numpyro.sample("centre", about)
             numpyro.deterministic("Intercept", centre - shift - jnp.dot(means / sds, b))
             eta = eta + centre - shift
         _observe(data, eta)
@@ -95,18 +99,17 @@ def parameter_names(data: RegressionData, prior: SpatialPrior) -> tuple[str, ...
     return (*intercept, *coefficient_names(data), f"{EFFECT}_scale", *hyper)
 
 
+def typical_response(data: RegressionData) -> float:
+    """Return the median response on the link scale, the offset taken off."""
+    return float(np.median(data.family.to_link(data.y, data.trials) - data.offset))
+
+
 def _moments(data: RegressionData) -> tuple[np.ndarray, np.ndarray]:
     """Return the columns' means and sds; without an intercept there is nothing to centre on."""
     sds = data.design.std(axis=0, ddof=1)
     if data.formula.has_intercept:
         return data.design.mean(axis=0), sds
     return np.zeros(data.design.shape[1]), np.where(sds > 0, sds, 1.0)
-
-
-def _intercept_location(data: RegressionData) -> float:
-    location = float(np.median(data.family.to_link(data.y, data.trials) - data.offset))
-    assert math.isfinite(location)
-    return location
 
 
 def _slopes(data: RegressionData, sds: np.ndarray, scale: float) -> jax.Array:

@@ -11,9 +11,9 @@ from priorvae.errors import InputError
 from priorvae.inference.data import join_by_id, read_table
 from priorvae.inference.design import RegressionData, build_data
 from priorvae.inference.exact import ExactPrior
-from priorvae.inference.sampling import ChainMethod, Fit, fit
 from priorvae.inference.maps import geometry_for
 from priorvae.inference.output import check_out, write_fit
+from priorvae.inference.sampling import ChainMethod, Fit, fit
 
 __all__ = ["infer", "load_data"]
 

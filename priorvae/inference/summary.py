@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 
 from priorvae.inference.diagnostics import per_parameter
-from priorvae.inference.sampling import Fit
 from priorvae.inference.regression import EFFECT
+from priorvae.inference.sampling import Fit
 
 __all__ = ["QUANTILES", "area_table", "parameter_table"]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import NamedTuple
 
 import jax
@@ -115,7 +116,7 @@ class DiagonalEncoder(nnx.Module):
         self.hidden = nnx.List(
             [
                 nnx.Linear(a, b, rngs=rngs, param_dtype=jnp.float32)
-                for a, b in zip(sizes[:-1], sizes[1:], strict=True)
+                for a, b in itertools.pairwise(sizes)
             ]
         )
         self.mean = nnx.Linear(sizes[-1], latent_dim, rngs=rngs, param_dtype=jnp.float32)

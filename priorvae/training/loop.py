@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
+from threadpoolctl import threadpool_limits
 
 from priorvae.config import TrainingConfig
 from priorvae.errors import RunError
@@ -23,6 +24,9 @@ from priorvae.training.draws import DrawSource
 from priorvae.training.schedule import learning_rate, optimiser
 
 __all__ = ["State", "Trained", "train"]
+
+SMALL_MAP = 500
+"""Areas up to which a factorisation gains nothing from more than one thread."""
 
 
 class State(NamedTuple):
@@ -87,9 +91,12 @@ def train(
             state, step = checkpoints.restore(latest, skeleton), latest
         log.truncate(step)
         before = log.last_seconds()
+        small = objective.decoder.num_areas <= SMALL_MAP
         while step < config.steps:
             steps = jnp.arange(step, min(step + config.log_every, config.steps))
-            state, metrics = interval(state, steps)
+            # Small factorisations are slower on many threads than on one.
+            with threadpool_limits(1 if small else None, user_api="blas"):
+                state, metrics = jax.block_until_ready(interval(state, steps))
             step += len(steps)
             entry = _summarise(step, steps, metrics, config)
             entry["seconds"] = before + time.monotonic() - started

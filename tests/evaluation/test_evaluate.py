@@ -19,12 +19,12 @@ from priorvae.bundles.info import (
     ProcessInfo,
     TrainingInfo,
 )
+from priorvae.cli.evaluate import evaluate_path, map_of
 from priorvae.cli.main import build_app
 from priorvae.config import PosteriorConfig
 from priorvae.errors import InputError
 from priorvae.evaluation.comparison import SIMULATED, posterior_fidelity, simulate_counts
 from priorvae.evaluation.document import from_json
-from priorvae.evaluation.evaluate import evaluate, map_of
 from priorvae.objectives import reference_decoder
 from priorvae.processes import GP
 
@@ -126,10 +126,20 @@ def test_a_shrunken_bundle_fails_with_exit_code_1(bad: Path, tmp_path: Path) -> 
 def test_an_earlier_evaluation_is_not_overwritten(good: Path, tmp_path: Path) -> None:
     (tmp_path / "report.html").write_text("mine")
     with pytest.raises(InputError, match=r"report\.html already"):
-        evaluate(bundle=good, out=tmp_path)
+        evaluate_path(bundle=good, out=tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["report.html"]
     with pytest.raises(InputError, match="is a file"):
-        evaluate(bundle=good, out=tmp_path / "report.html")
+        evaluate_path(bundle=good, out=tmp_path / "report.html")
+
+
+def test_thresholds_of_another_version_are_refused(process: GP, tmp_path: Path) -> None:
+    bundle = bundle_of(process)
+    certificate = CertificateInfo(status="passed", thresholds={"beauty": 1.0})
+    info = bundle.info.model_copy(update={"certificate": certificate})
+    write_bundle(Bundle(info, bundle.areas, bundle.weights), tmp_path / "bundle")
+    with pytest.raises(InputError, match=r"thresholds\.beauty"):
+        evaluate_path(bundle=tmp_path / "bundle", out=tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 def test_the_map_is_drawn_from_its_source_where_that_is_at_hand(good: Path) -> None:

@@ -129,7 +129,7 @@ def truth(exact: ExactPrior) -> dict[str, np.ndarray]:
     hyper = {"lengthscale": 2 * exact.conditions[0].low}
     f = 0.6 * exact.process.root(hyper) @ rng.standard_normal(exact.latent_dim)
     x = rng.normal(2.0, 0.5, exact.latent_dim)
-    births = rng.integers(20_000, 60_000, exact.latent_dim)
+    births = rng.integers(200, 800, exact.latent_dim)
     risk = np.exp(-5.0 + 0.8 * x + f)
     deaths = rng.poisson(births * risk)
     return {"f": f, "x": x, "births": births, "risk": risk, "deaths": deaths}

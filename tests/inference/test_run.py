@@ -44,7 +44,7 @@ def run(bundle: Path, data: Path, out: Path, **options: str) -> tuple[int, str, 
     given = {"id": "area", "formula": FORMULA, "family": "poisson", **options}
     arguments = [str(bundle), "--data", str(data), "--out", str(out)]
     arguments += [part for name, value in given.items() for part in (f"--{name}", value)]
-    arguments += ["--chains", "1", "--warmup", "20", "--samples", "20"]
+    arguments += ["--chains", "2", "--warmup", "20", "--samples", "20"]
     result = CliRunner().invoke(app, arguments)
     return result.exit_code, result.output, result.exception
 

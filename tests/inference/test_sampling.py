@@ -58,6 +58,7 @@ def test_draws_carry_the_names_of_the_areas(fitted: Fit, bundle: Bundle) -> None
     np.testing.assert_allclose(fitted.draws("mu"), births * fitted.draws("risk"), rtol=1e-10)
 
 
+@pytest.mark.slow
 def test_the_same_key_gives_the_same_draws(exact: ExactPrior, table: pd.DataFrame) -> None:
     data = build_data("deaths ~ 1", "poisson", table)
     options = {"num_warmup": 5, "num_samples": 5, "num_chains": 1}

@@ -99,14 +99,14 @@ def test_resuming_is_bit_equal(process: Gaussian, tmp_path: Path) -> None:
     objective, source = prepare(process, config)
     whole = train(objective, source, config, 7, tmp_path / "whole")
 
-    class Killed(Exception):
+    class KilledError(Exception):
         pass
 
     def kill(entry: dict[str, float]) -> None:
         if entry["step"] == 15:
-            raise Killed
+            raise KilledError
 
-    with pytest.raises(Killed):
+    with pytest.raises(KilledError):
         train(objective, source, config, 7, tmp_path / "parts", kill)
     with (tmp_path / "parts" / "metrics.jsonl").open("a") as file:
         file.write('{"step": 20, "lo')
