@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from priorvae.errors import PriorVAEError
 
 if TYPE_CHECKING:
-    from priorvae import numpyro
+    import priorvae.numpyro as numpyro
     from priorvae.bundles import load_bundle as load
 
 __all__ = ["PriorVAEError", "__version__", "load", "numpyro"]

@@ -150,10 +150,10 @@ class ModelConfig(_Section):
     hidden: Annotated[int | tuple[int, ...] | Literal["auto"], BeforeValidator(_widths)] = "auto"
     activation: Literal["relu", "elu", "tanh", "sigmoid", "softplus"] = "elu"
     encoder: Literal["full", "diagonal"] = "full"
-    likelihood_variance: PositiveFloat = 0.01
+    likelihood_variance: PositiveFloat = 0.001
     noisy_draws: bool = True
     warm_start: Literal["symmetric-root", "none"] = "symmetric-root"
-    warm_start_sweeps: PositiveInt = 300
+    warm_start_sweeps: PositiveInt = 1000
 
     @pydantic.model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -182,10 +182,10 @@ class TrainingConfig(_Section):
 
     steps: PositiveInt = 2000
     batch_size: Size = "auto"
-    conditions_per_step: PositiveInt = 8
+    conditions_per_step: PositiveInt = 16
     draws: Literal["random", "columns"] = "columns"
     over: Literal["range", "hyperprior"] = "range"
-    learning_rate: PositiveFloat = 1e-4
+    learning_rate: PositiveFloat = 3e-5
     final_learning_rate: NonNegativeFloat = 0.0
     warmup_steps: Annotated[int, Field(ge=0)] = 100
     clip_norm: PositiveFloat = 10.0
@@ -253,6 +253,8 @@ class CertificateConfig(_Section):
         num_conditions: Hyperparameter values, spread over the trained range, that are judged.
         covariance_error: Largest relative Frobenius error of the covariance.
         worst_sd: Largest relative deviation of an area's marginal sd.
+        mean_sd: Largest deviation of the mean ratio of marginal sds from 1. Areas' errors average
+            out, so what is left here is a systematic shrinkage or inflation of the prior.
         neighbour_correlation: Largest deviation of the neighbour-correlation ratio from 1.
         bures_wasserstein: Largest squared Bures-Wasserstein distance over the trace.
         mmd_pvalue: Least family-wise p-value of "decoder and process draw from one distribution".
@@ -264,6 +266,7 @@ class CertificateConfig(_Section):
     num_conditions: Annotated[int, Field(ge=7)] = 7
     covariance_error: PositiveFloat = 0.05
     worst_sd: PositiveFloat = 0.05
+    mean_sd: PositiveFloat = 0.025
     neighbour_correlation: PositiveFloat = 0.05
     bures_wasserstein: PositiveFloat = 0.01
     mmd_pvalue: Annotated[float, Field(gt=0, lt=1)] = 0.01
@@ -331,7 +334,7 @@ class _UniqueKeyLoader(yaml.SafeLoader):
     """SafeLoader that refuses a repeated key instead of keeping the last one silently."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]  # type: ignore[no-untyped-call]
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
         for position, key in enumerate(keys):
             if key in keys[:position]:
                 mark = node.value[position][0].start_mark

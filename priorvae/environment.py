@@ -9,7 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-__all__ = ["device_name", "environment", "git_commit"]
+__all__ = ["device_name", "environment", "git_commit", "shown_environment"]
 
 _PACKAGES = (
     "priorvae",
@@ -35,6 +35,17 @@ def environment() -> dict[str, Any]:
         "device": device_name(),
         "git_commit": git_commit(),
         "packages": {name: _version(name) for name in _PACKAGES},
+    }
+
+
+def shown_environment() -> dict[str, str]:
+    """Return the environment as the report lists it."""
+    facts = environment()
+    packages = ", ".join(f"{name} {text}" for name, text in facts["packages"].items() if text)
+    return {
+        "Device": facts["device"],
+        "Python": f"{facts['python']} on {facts['platform']}, {facts['cpus']} CPUs",
+        "Packages": packages,
     }
 
 

@@ -12,10 +12,6 @@ from priorvae.evaluation.prior import PriorFidelity
 
 __all__ = ["Certificate", "Figure", "certify"]
 
-MEAN_SD_SHARE = 0.5
-"""The mean sd ratio may be off by half of what one area's may: areas' errors average out, so what
-is left in the mean is a systematic shrinkage (or inflation) of the prior."""
-
 
 @dataclass(frozen=True)
 class Figure:
@@ -127,12 +123,8 @@ def _published_bounds() -> PosteriorConfig:
 
 
 def _prior_figures(prior: PriorFidelity, config: CertificateConfig) -> Iterator[Figure]:
-    one_sd, edge, distance = (
-        config.worst_sd,
-        config.neighbour_correlation,
-        config.bures_wasserstein,
-    )
-    mean_sd = MEAN_SD_SHARE * one_sd
+    one_sd, mean_sd = config.worst_sd, config.mean_sd
+    edge, distance = config.neighbour_correlation, config.bures_wasserstein
     bounds: list[tuple[str, str, float | None, float | None]] = [
         ("covariance_error", "Relative error of the covariance", None, config.covariance_error),
         ("mean_sd", "Mean ratio of marginal sds", 1 - mean_sd, 1 + mean_sd),

@@ -12,7 +12,6 @@ from matplotlib.colors import Normalize, TwoSlopeNorm
 from scipy.spatial.distance import cdist
 
 from priorvae.config import CertificateConfig
-from priorvae.evaluation.certificate import MEAN_SD_SHARE
 from priorvae.evaluation.drawing import (
     DECODER,
     PROCESS,
@@ -108,7 +107,7 @@ def threshold_figure(prior: PriorFidelity, config: CertificateConfig) -> ReportF
     name = next(iter(prior.points[0].hyper))
     allowed = {
         "covariance error": ("covariance_error", config.covariance_error),
-        "mean sd": ("mean_sd", MEAN_SD_SHARE * config.worst_sd),
+        "mean sd": ("mean_sd", config.mean_sd),
         "worst sd": ("worst_sd", config.worst_sd),
         "neighbour correlation": ("neighbour_correlation", config.neighbour_correlation),
         "Bures-Wasserstein": ("bures_wasserstein", config.bures_wasserstein),
@@ -193,11 +192,10 @@ def _draws_figure(view: View, areas: Areas) -> ReportFigure:
                 shown = draw_areas(panel, areas, field, cmap="RdBu_r", norm=norm)
             row[0].set_title(label, loc="left")
         figure.colorbar(shown, ax=axes, shrink=0.7, extend="both", aspect=30)
-        figure.suptitle(view.label, fontsize=11)
         uri = finish(figure, "png")
     return ReportFigure(
         PRIOR,
-        "Draws",
+        f"Draws, {view.label}",
         "Upper row from the process, lower row from the decoder, all in the same colours. They "
         "are different draws: compare their smoothness and spread, not their patterns.",
         f"Maps of {NUM_SHOWN} draws of the process above {NUM_SHOWN} draws of the decoder at "
@@ -234,11 +232,10 @@ def _heat_maps(view: View, areas: Areas) -> ReportFigure:
         bar = figure.colorbar(shown, ax=axes[2], shrink=0.75, location="bottom", aspect=20)
         bar.set_ticks([-limit, 0, limit])
         bar.ax.set_xticklabels([f"{-limit:.1g}", "0", f"{limit:.1g}"])
-        figure.suptitle(view.label, fontsize=11)
         uri = finish(figure, "png")
     return ReportFigure(
         PRIOR,
-        "Covariance",
+        f"Covariance, {view.label}",
         "Areas in order along the map's longest axis. The difference has its own scale: structure "
         "in it is error, a faint even grain is not.",
         f"Heat maps of the covariance of process and decoder and their difference at {view.label}; "
@@ -290,7 +287,9 @@ def loss_figure(metrics_path: Path) -> ReportFigure | None:
     steps, losses = points.T
     with new_figure(7.2, 3.2) as (figure, axes):
         axes.plot(steps, losses, color=DECODER, linewidth=1.2)
-        axes.set(xlabel="step", ylabel="loss", yscale="log" if losses.min() > 0 else "linear")
+        # A logarithmic axis has no readable ticks within one decade.
+        wide = losses.min() > 0 and losses.max() > 10 * losses.min()
+        axes.set(xlabel="step", ylabel="loss", yscale="log" if wide else "linear")
         uri = finish(figure)
     return ReportFigure(
         TRAINING,

@@ -11,6 +11,7 @@ from scipy.stats import qmc
 
 from priorvae.processes.base import Gaussian
 from priorvae.processes.conditions import Condition
+from priorvae.processes.mixture import mixture_covariance
 
 if TYPE_CHECKING:
     import jax
@@ -21,12 +22,8 @@ __all__ = [
     "Target",
     "condition_grid",
     "generator",
-    "mean_over_hyperprior",
     "split",
 ]
-
-QUADRATURE_NODES = 32
-"""Per hyperparameter, for the covariance averaged over the hyperprior."""
 
 MIXTURE_POINTS = 64
 """Values of the hyperparameters among which a draw of the mixture chooses."""
@@ -47,23 +44,6 @@ def condition_grid(conditions: Sequence[Condition], num: int) -> list[dict[str, 
     if levels == 2:
         points.append({c.name: float(c.from_unit(0.0)) for c in conditions})
     return points
-
-
-def mean_over_hyperprior(process: Gaussian, num_nodes: int = QUADRATURE_NODES) -> np.ndarray:
-    """Return the covariance averaged over the hyperprior, `(area, area)`.
-
-    `E K = integral K(theta(q)) dq` over the hyperprior's quantiles q in (0, 1), by Gauss-Legendre
-    quadrature, a product rule for several hyperparameters. Fields have mean zero at every theta,
-    so this is the covariance of the mixture.
-    """
-    nodes, weights = np.polynomial.legendre.leggauss(num_nodes)
-    quantiles = [condition.quantile((nodes + 1) / 2) for condition in process.conditions]
-    names = [condition.name for condition in process.conditions]
-    total = np.zeros((len(process.areas), len(process.areas)))
-    for index in itertools.product(range(num_nodes), repeat=len(names)):
-        hyper = {n: float(q[i]) for n, q, i in zip(names, quantiles, index, strict=True)}
-        total += np.prod(weights[list(index)] / 2) * process.covariance(hyper)
-    return total
 
 
 class Target(Protocol):
@@ -104,7 +84,7 @@ class Mixture:
 
     def __init__(self, process: Gaussian) -> None:
         self._process = process
-        self._covariance = mean_over_hyperprior(process)
+        self._covariance = mixture_covariance(process)
         unit = qmc.Sobol(len(process.conditions), scramble=False).random(MIXTURE_POINTS)
         points = unit + 0.5 / MIXTURE_POINTS
         columns = [c.quantile(points[:, i]).tolist() for i, c in enumerate(process.conditions)]

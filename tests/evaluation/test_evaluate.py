@@ -19,13 +19,13 @@ from priorvae.bundles.info import (
     ProcessInfo,
     TrainingInfo,
 )
-from priorvae.cli.evaluate import evaluate_path, map_of
 from priorvae.cli.main import build_app
 from priorvae.config import PosteriorConfig
 from priorvae.errors import InputError
 from priorvae.evaluation.comparison import SIMULATED, posterior_fidelity, simulate_counts
 from priorvae.evaluation.document import from_json
 from priorvae.objectives import reference_decoder
+from priorvae.pipeline.evaluation import evaluate_path, map_of
 from priorvae.processes import GP
 
 

@@ -10,9 +10,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import jax
-import numpy as np
-
 from priorvae.areas import Areas, read_areas
 from priorvae.bundles import Bundle, BundleInfo, load_bundle, write_bundle
 from priorvae.bundles.info import (
@@ -25,7 +22,7 @@ from priorvae.bundles.info import (
 )
 from priorvae.config import RunConfig, dump_config, load_config
 from priorvae.decoders.spec import Decoder, Weights
-from priorvae.environment import device_name, environment, git_commit
+from priorvae.environment import device_name, environment, git_commit, shown_environment
 from priorvae.errors import InputError
 from priorvae.evaluation.document import Evaluation, from_json, to_json
 from priorvae.evaluation.evaluate import evaluate_bundle
@@ -33,10 +30,9 @@ from priorvae.evaluation.report import write_report
 from priorvae.listener import Listener, Silent
 from priorvae.objectives import build_objective, reference_decoder
 from priorvae.processes import Gaussian, build_process
-from priorvae.processes.simulate import simulate
 from priorvae.training import DrawSource, train
 
-__all__ = ["Run", "simulate_draws", "train_run"]
+__all__ = ["Run", "train_run"]
 
 
 @dataclass(frozen=True)
@@ -85,28 +81,6 @@ def train_run(
     return run
 
 
-def simulate_draws(config: RunConfig, *, num_draws: int, out: Path) -> None:
-    """Write draws of a configuration's process to an .npz file.
-
-    Arrays: `draws (draw, area)`, one array `(draw,)` for each hyperparameter, `area_ids (area,)`.
-
-    Raises:
-        InputError: The map or process cannot be used, or `out` exists or is not an .npz.
-    """
-    if out.suffix != ".npz":
-        raise InputError(f"{out}: draws are written as .npz; give a name that ends in .npz")
-    if out.exists():
-        raise InputError(f"{out}: exists, and nothing is overwritten; choose another --out")
-    areas = read_areas(**config.areas.model_dump())
-    draws = simulate(jax.random.key(config.seed), build_process(config.process, areas), num_draws)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    partial = out.with_name(f".{out.name}.partial")
-    with partial.open("wb") as file:
-        arrays: dict[str, Any] = {"draws": draws.fields, "area_ids": np.array(areas.ids)}
-        np.savez(file, **arrays, **draws.hyper)
-    os.replace(partial, out)
-
-
 def _run(config: RunConfig, areas: Areas, process: Gaussian, out: Path, listener: Listener) -> Run:
     _write_status(out, "running")
     decoder, weights, training, best = _learn(config, process, out, listener)
@@ -130,6 +104,7 @@ def _run(config: RunConfig, areas: Areas, process: Gaussian, out: Path, listener
         bundle=bundle,
         areas=areas,
         metrics_path=out / "metrics.jsonl",
+        environment=shown_environment(),
     )
     _write_status(out, "done", best_step=best, certificate=evaluation.certificate.status)
     return Run(out, bundle, evaluation)
