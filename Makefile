@@ -17,7 +17,7 @@ FORMULA := SID79 ~ I(NWBIR79 / BIR79) + offset(log(BIR79))
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test test-slow lint types format artifacts constraints clean
+.PHONY: help setup demo test test-slow lint types format artifacts certificates constraints clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -65,6 +65,10 @@ artifacts: setup ## Rebuild the released bundle from its configuration
 	$(BIN)/priorvae train $(CONFIG) --out artifacts/runs/$(NAME)
 	rm -rf artifacts/$(NAME)
 	cp -r artifacts/runs/$(NAME)/bundle artifacts/$(NAME)
+
+certificates: setup ## Train every configuration and print a table of their certificates
+	JAX_ENABLE_X64=1 JAX_NUM_CPU_DEVICES=4 $(BIN)/python scripts/certificates.py \
+	  artifacts/runs/certificates $(wildcard configs/*.yaml)
 
 constraints: ## Renew constraints.txt from the newest releases
 	rm -rf .venv-constraints

@@ -24,9 +24,10 @@ from priorvae.processes.base import Gaussian
 if TYPE_CHECKING:
     import jax
 
+    from priorvae.areas import Areas
     from priorvae.bundles import Bundle
 
-__all__ = ["SIMULATED", "Simulation", "posterior_fidelity", "simulate_counts"]
+__all__ = ["SIMULATED", "Simulation", "observed_data", "posterior_fidelity", "simulate_counts"]
 
 SIMULATED = "simulated"
 """Name of the data set that is drawn from the process itself."""
@@ -95,19 +96,30 @@ def posterior_fidelity(
     )
 
 
-def _data(
-    key: jax.Array, bundle: Bundle, process: Gaussian, settings: PosteriorConfig
-) -> tuple[RegressionData, np.ndarray | None, str]:
+def observed_data(areas: Areas, settings: PosteriorConfig) -> RegressionData | None:
+    """Return the real data that posteriors are compared on, or None if they are simulated.
+
+    Raises:
+        DataError: The table, the ids or the formula cannot be used.
+    """
     if settings.data == SIMULATED:
-        simulation = simulate_counts(key, process)
-        return simulation.data, simulation.rate, "counts simulated from the process"
-    data = load_data(
-        bundle,
+        return None
+    return load_data(
+        areas.ids,
         settings.data,
         formula=settings.formula,
         family=settings.family,
         id=settings.id,
     )
+
+
+def _data(
+    key: jax.Array, bundle: Bundle, process: Gaussian, settings: PosteriorConfig
+) -> tuple[RegressionData, np.ndarray | None, str]:
+    data = observed_data(bundle.areas, settings)
+    if data is None:
+        simulation = simulate_counts(key, process)
+        return simulation.data, simulation.rate, "counts simulated from the process"
     return data, None, f"{settings.data}, {settings.formula}, {settings.family}"
 
 

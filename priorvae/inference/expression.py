@@ -19,6 +19,7 @@ FUNCTIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "expm1": np.expm1,
     "sqrt": np.sqrt,
     "abs": np.abs,
+    "round": np.round,
 }
 """Functions of one argument that may stand anywhere in a formula."""
 

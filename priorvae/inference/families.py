@@ -63,7 +63,8 @@ def _check_counts(values: np.ndarray, name: str, ids: Sequence[str]) -> None:
         f"{name}: counts must be whole numbers",
         values,
         ids,
-        "give counts, and what they are relative to as offset(log(...)) or trials(...)",
+        f"give counts, with what they are relative to as offset(log(...)) or trials(...), or "
+        f"round({name}) if they are estimates",
     )
 
 

@@ -1,5 +1,6 @@
 """`priorvae infer`, importable: from a bundle and a table to a directory with the answer."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import jax
@@ -31,7 +32,7 @@ def infer(
     num_warmup: int = 1000,
     num_samples: int = 1000,
     chain_method: ChainMethod = "auto",
-    target_accept: float = 0.9,
+    target_accept: float = 0.95,
     seed: int = 1,
     exact: bool = False,
     progress: bool = False,
@@ -63,7 +64,7 @@ def infer(
     check_out(Path(out))
     _check_counts(chains=num_chains, warmup=num_warmup, samples=num_samples)
     loaded = load_bundle(bundle)
-    regression = load_data(loaded, data, formula=formula, family=family, id=id)
+    regression = load_data(loaded.area_ids, data, formula=formula, family=family, id=id)
     shapes = _find_map(loaded, data, areas, id)
     geometry_for(shapes, loaded.area_ids)
     result = fit(
@@ -90,15 +91,20 @@ def infer(
 
 
 def load_data(
-    prior: Bundle, data: str | Path, *, formula: str, family: str, id: str | None = None
+    area_ids: Sequence[str],
+    data: str | Path,
+    *,
+    formula: str,
+    family: str,
+    id: str | None = None,
 ) -> RegressionData:
-    """Read a table, join it to a bundle's areas by id, and evaluate a formula on it.
+    """Read a table, join it to areas by id, and evaluate a formula on it.
 
     Raises:
         DataError: The table, the ids or the formula cannot be used.
     """
     table, column = read_table(data, id=id)
-    joined = join_by_id(table, column, prior.area_ids, data)
+    joined = join_by_id(table, column, area_ids, data)
     return build_data(formula, family, joined)
 
 

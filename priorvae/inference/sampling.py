@@ -61,7 +61,7 @@ def fit(
     num_samples: int = 1000,
     num_chains: int = 4,
     chain_method: ChainMethod = "auto",
-    target_accept: float = 0.9,
+    target_accept: float = 0.95,
     progress: bool = False,
 ) -> Fit:
     """Fit a regression with a spatial effect by NUTS.
@@ -78,7 +78,8 @@ def fit(
         num_samples: Draws kept per chain.
         num_chains: Chains.
         chain_method: How NumPyro runs the chains; see `default_chain_method`.
-        target_accept: Acceptance probability the step size is adapted to.
+        target_accept: Acceptance probability the step size is adapted to; at 0.9 a draw in some
+            thousands diverged on the example data, at 0.95 none did.
         progress: Whether to show NumPyro's progress bar.
 
     Raises:

@@ -24,6 +24,7 @@ from priorvae.config import RunConfig, dump_config, load_config
 from priorvae.decoders.spec import Decoder, Weights
 from priorvae.environment import device_name, environment, git_commit, shown_environment
 from priorvae.errors import InputError
+from priorvae.evaluation.comparison import observed_data
 from priorvae.evaluation.document import Evaluation, from_json, to_json
 from priorvae.evaluation.evaluate import evaluate_bundle
 from priorvae.evaluation.report import write_report
@@ -62,14 +63,17 @@ def train_run(
         listener: Told about stages and progress.
 
     Raises:
-        InputError: The map or process cannot be used, or `out` holds another run. Nothing is
-            written then.
+        InputError: The map, the process or the certificate's data cannot be used, or `out` holds
+            another run. Nothing is written then.
         RunError: Training failed.
     """
     listener = listener or Silent()
     listener.stage("Reading the map")
     areas = read_areas(**config.areas.model_dump())
     process = build_process(config.process, areas)
+    if config.certificate.posterior is not None:
+        # Data that cannot be used are better refused before training than after it.
+        observed_data(areas, config.certificate.posterior)
     _open_directory(out, config, resume)
     if _status(out).get("status") == "done":
         return _finished(out)

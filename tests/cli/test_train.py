@@ -120,6 +120,10 @@ def test_resuming_another_configuration_is_refused(
         ("areas.source=builtin:sids", "sids2"),
         ("areas.source=grid:1x2", "between 3 and"),
         ("process={kind: car, alpha: {distribution: uniform, low: 0, high: 1}}", "below 1"),
+        (
+            "certificate.posterior={data: none.csv, id: i, formula: y ~ 1, family: poisson}",
+            "none.csv",
+        ),
         ("seed", "expected `dotted.key=value`"),
     ],
 )

@@ -29,7 +29,7 @@ def test_the_order_of_the_rows_does_not_change_the_model(
 ) -> None:
     table.to_csv(tmp_path / "ordered.csv")
     first, second = (
-        load_data(bundle, path, formula=FORMULA, family="poisson", id="area")
+        load_data(bundle.area_ids, path, formula=FORMULA, family="poisson", id="area")
         for path in (csv, tmp_path / "ordered.csv")
     )
     assert first.area_ids == second.area_ids == bundle.area_ids
