@@ -17,7 +17,7 @@ FORMULA := SID79 ~ I(NWBIR79 / BIR79) + offset(log(BIR79))
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test test-slow lint types format artifacts certificates constraints clean
+.PHONY: help setup demo test test-slow lint types format artifacts certificates bench-simulate constraints clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -69,6 +69,9 @@ artifacts: setup ## Rebuild the released bundle from its configuration
 certificates: setup ## Train every configuration and print a table of their certificates
 	JAX_ENABLE_X64=1 JAX_NUM_CPU_DEVICES=4 $(BIN)/python scripts/certificates.py \
 	  artifacts/runs/certificates $(wildcard configs/*.yaml)
+
+bench-simulate: setup ## Time the simulators against a Cholesky for each draw
+	$(BIN)/priorvae bench simulate --areas 159 --areas 500 --areas 2000
 
 constraints: ## Renew constraints.txt from the newest releases
 	rm -rf .venv-constraints

@@ -21,15 +21,22 @@ from pydantic import (
 from priorvae.errors import ConfigError, nearest
 
 __all__ = [
+    "AnisotropyConfig",
     "AreasConfig",
+    "BYM2Config",
     "CARConfig",
     "CertificateConfig",
     "GPConfig",
     "HyperConfig",
+    "ICARConfig",
+    "KernelConfig",
+    "LerouxConfig",
     "ModelConfig",
     "PosteriorConfig",
     "ProcessConfig",
     "RunConfig",
+    "SARConfig",
+    "TermConfig",
     "TrainingConfig",
     "dump_config",
     "load_config",
@@ -74,11 +81,13 @@ class AreasConfig(_Section):
 class HyperConfig(_Section):
     """A hyperparameter: a hyperprior with finite support, or a constant."""
 
-    distribution: Literal["uniform", "loguniform", "normal", "lognormal", "constant"]
+    distribution: Literal["uniform", "loguniform", "normal", "lognormal", "beta", "constant"]
     low: float | None = None
     high: float | None = None
     loc: float = 0.0
     scale: PositiveFloat = 1.0
+    a: PositiveFloat = 1.0
+    b: PositiveFloat = 1.0
     value: float | None = None
     unit: Literal["km", "extent", ""] = ""
 
@@ -93,6 +102,8 @@ class HyperConfig(_Section):
             )
         elif not self.low < self.high:
             raise ValueError(f"`low` must be below `high` (got {self.low:g} and {self.high:g})")
+        elif self.distribution in ("loguniform", "lognormal") and self.low <= 0:
+            raise ValueError(f"{self.distribution} needs a positive `low` (got {self.low:g})")
         return self
 
     @property
@@ -102,23 +113,180 @@ class HyperConfig(_Section):
         assert bound is not None
         return bound
 
+    @property
+    def highest(self) -> float:
+        """Largest value in the support."""
+        bound = self.value if self.distribution == "constant" else self.high
+        assert bound is not None
+        return bound
 
-class GPConfig(_Section):
+
+_KERNEL_KEYS = {
+    "rbf": ("lengthscale",),
+    "matern12": ("lengthscale",),
+    "matern32": ("lengthscale",),
+    "matern52": ("lengthscale",),
+    "rational-quadratic": ("lengthscale", "shape"),
+    "periodic": ("lengthscale", "period"),
+}
+_ONE = HyperConfig(distribution="constant", value=1.0)
+
+
+class KernelConfig(_Section):
+    """A kernel with its hyperparameters."""
+
+    kernel: Literal["rbf", "matern12", "matern32", "matern52", "rational-quadratic", "periodic"]
+    lengthscale: HyperConfig | None = Field(default=None, validate_default=True)
+    shape: HyperConfig | None = Field(default=None, validate_default=True)
+    period: HyperConfig | None = Field(default=None, validate_default=True)
+
+    @pydantic.field_validator("lengthscale", "shape", "period")
+    @classmethod
+    def _fits(cls, value: HyperConfig | None, info: pydantic.ValidationInfo) -> HyperConfig | None:
+        """Require what the kernel has, refuse what it has not, and check signs and units."""
+        kernel, name = info.data.get("kernel"), str(info.field_name)
+        if kernel is None:  # already refused, with a message of its own
+            return value
+        needed = name in _KERNEL_KEYS.get(kernel, ())
+        if value is None:
+            if needed:
+                raise ValueError(f"kernel {kernel} needs a {name} (got none)")
+            return value
+        if not needed:
+            has = ", ".join(_KERNEL_KEYS.get(kernel, ("terms",)))
+            raise ValueError(f"kernel {kernel} has no {name}, only {has} (got one)")
+        _check_positive(name, value)
+        if name == "period" or (name == "lengthscale" and kernel != "periodic"):
+            _check_length(value)
+        else:
+            _check_unitless(f"the {name} of kernel {kernel}", value)
+        return value
+
+
+class TermConfig(KernelConfig):
+    """One kernel of a sum or product, with its weight in a sum."""
+
+    weight: HyperConfig | None = None
+
+    @pydantic.field_validator("weight")
+    @classmethod
+    def _positive_weight(cls, value: HyperConfig | None) -> HyperConfig | None:
+        if value is not None:
+            _check_positive("weight", value)
+            _check_unitless("a weight", value)
+        return value
+
+
+class AnisotropyConfig(_Section):
+    """Geometric anisotropy: the lengthscale along `angle`, and `1 / ratio` of it across.
+
+    Attributes:
+        ratio: At least 1.
+        angle: Degrees clockwise from north.
+    """
+
+    ratio: HyperConfig
+    angle: HyperConfig
+
+    @pydantic.field_validator("ratio")
+    @classmethod
+    def _at_least_one(cls, value: HyperConfig) -> HyperConfig:
+        if value.lowest < 1:
+            raise ValueError(
+                f"a ratio must be at least 1, the longer over the shorter (got {value.lowest:g})"
+            )
+        _check_unitless("a ratio", value)
+        return value
+
+    @pydantic.field_validator("angle")
+    @classmethod
+    def _half_turn(cls, value: HyperConfig) -> HyperConfig:
+        _check_unitless("an angle, in degrees clockwise from north,", value)
+        if value.low is not None and value.high is not None and value.high - value.low > 180:
+            raise ValueError(
+                "directions repeat after 180 degrees, so a wider range holds the same prior twice "
+                f"(got {value.low:g} to {value.high:g})"
+            )
+        return value
+
+
+class GPConfig(KernelConfig):
     """A Gaussian process on the centroids."""
 
     kind: Literal["gp"]
-    kernel: Literal["rbf", "matern12", "matern32", "matern52"]
-    lengthscale: HyperConfig
+    kernel: Literal[  # type: ignore[assignment]
+        "rbf",
+        "matern12",
+        "matern32",
+        "matern52",
+        "rational-quadratic",
+        "periodic",
+        "sum",
+        "product",
+    ]
+    terms: Annotated[tuple[TermConfig, ...], Field(validate_default=True)] = ()
+    distance: Literal["euclidean", "great-circle", "chordal"] = "euclidean"
+    anisotropy: AnisotropyConfig | None = None
     nugget: Annotated[float, Field(gt=0, lt=1e-5)] = 1e-6
 
-    @pydantic.field_validator("lengthscale")
+    @pydantic.field_validator("terms")
     @classmethod
-    def _positive(cls, value: HyperConfig) -> HyperConfig:
-        if value.lowest <= 0:
-            raise ValueError(f"a lengthscale must be positive (got {value.lowest:g})")
-        if not value.unit:
-            raise ValueError("`unit` must say `km` or `extent` (a fraction of the longest side)")
+    def _terms_fit(
+        cls, value: tuple[TermConfig, ...], info: pydantic.ValidationInfo
+    ) -> tuple[TermConfig, ...]:
+        kernel = info.data.get("kernel")
+        if kernel in ("sum", "product"):
+            if len(value) < 2:
+                raise ValueError(f"a {kernel} needs at least two terms (got {len(value)})")
+            if kernel == "product" and any(term.weight for term in value):
+                raise ValueError("a product has no weights: they would cancel (got one)")
+            weights = [term.weight or _ONE for term in value]
+            if kernel == "sum" and all(w.distribution != "constant" for w in weights):
+                raise ValueError(
+                    "weights are relative: leave one of them constant, such as 1 (got all free)"
+                )
+        elif value and kernel is not None:
+            raise ValueError(f"kernel {kernel} has no terms (got {len(value)})")
         return value
+
+    @property
+    def hypers(self) -> dict[str, HyperConfig]:
+        """Every hyperparameter by its name in the process; those of terms are numbered."""
+        named = _kernel_hypers(self)
+        for index, term in enumerate(self.terms, start=1):
+            named |= {f"{name}_{index}": hyper for name, hyper in _kernel_hypers(term).items()}
+            if self.kernel == "sum":
+                named[f"weight_{index}"] = term.weight or _ONE
+        if self.anisotropy is not None:
+            named |= {"ratio": self.anisotropy.ratio, "angle": self.anisotropy.angle}
+        return named
+
+    @property
+    def formula(self) -> str:
+        """The kernel in one word: `matern32`, `matern32+periodic` or `matern32*periodic`."""
+        signs = {"sum": "+", "product": "*"}
+        names = [term.kernel for term in self.terms]
+        return signs[self.kernel].join(names) if self.terms else self.kernel
+
+
+def _kernel_hypers(config: KernelConfig) -> dict[str, HyperConfig]:
+    hypers = {name: getattr(config, name) for name in ("lengthscale", "shape", "period")}
+    return {name: hyper for name, hyper in hypers.items() if hyper is not None}
+
+
+def _check_positive(name: str, value: HyperConfig) -> None:
+    if value.lowest <= 0:
+        raise ValueError(f"a {name} must be positive (got {value.lowest:g})")
+
+
+def _check_length(value: HyperConfig) -> None:
+    if not value.unit:
+        raise ValueError("`unit` must say `km` or `extent` (a fraction of the longest side)")
+
+
+def _check_unitless(what: str, value: HyperConfig) -> None:
+    if value.unit:
+        raise ValueError(f"{what} has no `unit` (got {value.unit!r})")
 
 
 class CARConfig(_Section):
@@ -130,15 +298,76 @@ class CARConfig(_Section):
     @pydantic.field_validator("alpha")
     @classmethod
     def _below_one(cls, value: HyperConfig) -> HyperConfig:
-        high = value.value if value.distribution == "constant" else value.high
-        if high is not None and high >= 1:
-            raise ValueError(f"alpha must stay below 1 (got {high:g})")
-        if value.unit:
-            raise ValueError("alpha has no unit")
+        _check_below_one("alpha", value)
+        _check_unitless("alpha", value)
         return value
 
 
-ProcessConfig = Annotated[GPConfig | CARConfig, Field(discriminator="kind")]
+class SARConfig(_Section):
+    """The simultaneous autoregression, f = rho D^-1 W f + e."""
+
+    kind: Literal["sar"]
+    rho: HyperConfig
+
+    @pydantic.field_validator("rho")
+    @classmethod
+    def _below_one(cls, value: HyperConfig) -> HyperConfig:
+        _check_below_one("rho", value)
+        _check_unitless("rho", value)
+        return value
+
+
+class LerouxConfig(_Section):
+    """The Leroux autoregression, precision rho (D - W) + (1 - rho) I."""
+
+    kind: Literal["leroux"]
+    rho: HyperConfig
+
+    @pydantic.field_validator("rho")
+    @classmethod
+    def _share(cls, value: HyperConfig) -> HyperConfig:
+        _check_not_negative("rho", value)
+        _check_below_one("rho", value)
+        _check_unitless("rho", value)
+        return value
+
+
+class ICARConfig(_Section):
+    """The intrinsic autoregression, scaled; it has no hyperparameter."""
+
+    kind: Literal["icar"]
+
+
+class BYM2Config(_Section):
+    """The BYM2 model, sqrt(rho) u + sqrt(1 - rho) v with u the scaled ICAR."""
+
+    kind: Literal["bym2"]
+    rho: HyperConfig
+
+    @pydantic.field_validator("rho")
+    @classmethod
+    def _share(cls, value: HyperConfig) -> HyperConfig:
+        _check_not_negative("rho", value)
+        if value.highest > 1:
+            raise ValueError(f"rho is a share of variance, at most 1 (got {value.highest:g})")
+        _check_unitless("rho", value)
+        return value
+
+
+def _check_below_one(name: str, value: HyperConfig) -> None:
+    if value.highest >= 1:
+        raise ValueError(f"{name} must stay below 1 (got {value.highest:g})")
+
+
+def _check_not_negative(name: str, value: HyperConfig) -> None:
+    if value.lowest < 0:
+        raise ValueError(f"{name} must not be negative (got {value.lowest:g})")
+
+
+ProcessConfig = Annotated[
+    GPConfig | CARConfig | SARConfig | LerouxConfig | ICARConfig | BYM2Config,
+    Field(discriminator="kind"),
+]
 
 
 class ModelConfig(_Section):
@@ -387,15 +616,25 @@ def _known_keys(location: Sequence[str]) -> list[str]:
     """Return the keys a section may hold, for suggestions."""
     model: Any = RunConfig
     for part in location:
+        if part.isdigit():  # a place in a list, whose name came before
+            continue
         sections = {
             "areas": (AreasConfig,),
-            "process": (GPConfig, CARConfig),
+            "process": (GPConfig, CARConfig, SARConfig, LerouxConfig, ICARConfig, BYM2Config),
             "model": (ModelConfig,),
             "training": (TrainingConfig,),
             "certificate": (CertificateConfig,),
             "posterior": (PosteriorConfig,),
             "lengthscale": (HyperConfig,),
             "alpha": (HyperConfig,),
+            "rho": (HyperConfig,),
+            "shape": (HyperConfig,),
+            "period": (HyperConfig,),
+            "weight": (HyperConfig,),
+            "terms": (TermConfig,),
+            "anisotropy": (AnisotropyConfig,),
+            "ratio": (HyperConfig,),
+            "angle": (HyperConfig,),
         }.get(part, ())
         model = sections
     models = model if isinstance(model, tuple) else (model,)

@@ -16,6 +16,10 @@ class Listener(Protocol):
         """An interval of training is done; `entry` holds its metrics, `steps` is the total."""
         ...
 
+    def count(self, done: int, total: int) -> None:
+        """So many things of a stage are done."""
+        ...
+
 
 class Silent:
     """A listener that says nothing."""
@@ -24,4 +28,7 @@ class Silent:
         """Say nothing."""
 
     def progress(self, entry: dict[str, float], steps: int) -> None:
+        """Say nothing."""
+
+    def count(self, done: int, total: int) -> None:
         """Say nothing."""

@@ -1,8 +1,9 @@
 """The artifact: a directory of weights and metadata that every engine reads."""
 
 from priorvae.bundles.bundle import Bundle
+from priorvae.bundles.describe import describe
 from priorvae.bundles.info import BundleInfo
 from priorvae.bundles.read import load_bundle
 from priorvae.bundles.write import write_bundle
 
-__all__ = ["Bundle", "BundleInfo", "load_bundle", "write_bundle"]
+__all__ = ["Bundle", "BundleInfo", "describe", "load_bundle", "write_bundle"]

@@ -16,7 +16,7 @@ from priorvae.decoders import numpy_backend
 from priorvae.decoders.spec import Decoder
 from priorvae.errors import BundleError
 from priorvae.processes.base import Gaussian
-from priorvae.processes.car import ProperCAR
+from priorvae.processes.build import ON_GRAPHS
 from priorvae.processes.conditions import Condition
 from priorvae.processes.gp import GP
 
@@ -121,9 +121,10 @@ class Bundle:
         info = self.info.process
         hyperprior = tuple(record.to_condition() for record in info.hyperprior)
         if info.kind == "gp" and info.kernel is not None:
-            return GP(self.areas, info.kernel, hyperprior, info.fixed, info.nugget)
-        if info.kind == "car":
-            return ProperCAR(self.areas, hyperprior, info.fixed)
+            distance = info.distance or "euclidean"
+            return GP(self.areas, info.kernel, hyperprior, info.fixed, info.nugget, distance)
+        if info.kind in ON_GRAPHS:
+            return ON_GRAPHS[info.kind](self.areas, hyperprior, info.fixed)
         raise BundleError(
             f"{self.path or self.info.id}: process {info.kind!r} is not known to this version of "
             "priorvae; update it"

@@ -33,8 +33,8 @@ class ConditionInfo(_Part):
     unit: str
     low: float
     high: float
-    transform: Literal["log", "identity", "log1m"]
-    distribution: Literal["uniform", "loguniform", "normal", "lognormal"]
+    transform: Literal["log", "identity", "log1m", "arcsine"]
+    distribution: Literal["uniform", "loguniform", "normal", "lognormal", "beta"]
     parameters: dict[str, float] = {}
 
     def to_condition(self) -> Condition:
@@ -47,6 +47,7 @@ class ProcessInfo(_Part):
 
     kind: str
     kernel: str | None
+    distance: str | None = None
     nugget: NonNegativeFloat
     fixed: dict[str, float]
     hyperprior: tuple[ConditionInfo, ...]

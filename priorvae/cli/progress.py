@@ -41,13 +41,22 @@ def show_progress() -> Iterator[Listener]:
 class _Lines:
     """One line for each stage and interval, for logs."""
 
+    _tenths = 0
+
     def stage(self, name: str) -> None:
+        self._tenths = 0
         typer.echo(name)
 
     def progress(self, entry: dict[str, float], steps: int) -> None:
         typer.echo(
             f"step {entry['step']:.0f}/{steps}  loss {entry['loss']:.5f}  {entry['seconds']:.1f} s"
         )
+
+    def count(self, done: int, total: int) -> None:
+        # A log needs the tenths, not every block.
+        if done == total or done * 10 // total > self._tenths:
+            self._tenths = done * 10 // total
+            typer.echo(f"{done}/{total}")
 
 
 class _Bars:
@@ -62,9 +71,14 @@ class _Bars:
 
     def progress(self, entry: dict[str, float], steps: int) -> None:
         step = int(entry["step"])
-        detail = f"{step}/{steps}  loss {entry['loss']:.4f}"
+        self._move(step, steps, f"{step}/{steps}  loss {entry['loss']:.4f}")
+
+    def count(self, done: int, total: int) -> None:
+        self._move(done, total, f"{done}/{total}")
+
+    def _move(self, done: int, total: int, detail: str) -> None:
         task = self._progress.tasks[-1].id
-        self._progress.update(task, total=steps, completed=step, detail=detail)
+        self._progress.update(task, total=total, completed=done, detail=detail)
 
     def finish(self) -> None:
         """Mark the running stage as done."""

@@ -28,6 +28,9 @@ __all__ = [
 SMALLEST_CORRELATION = 0.1
 """Below this mean neighbour correlation a ratio would be nought over nought (an alpha of 0)."""
 
+SINGULAR = 1e-12
+"""Share of the largest variance below which a direction has none in float64."""
+
 
 class SdRatio(NamedTuple):
     """Marginal standard deviations, decoder over process."""
@@ -160,8 +163,13 @@ def importance_fraction(actual: np.ndarray, expected: np.ndarray) -> float:
 
     Args:
         actual: Covariance of the decoder `(area, area)`, singular if it has too few latents.
-        expected: Positive definite covariance of the process `(area, area)`.
+        expected: Covariance of the process `(area, area)`. If it is singular (an ICAR, whose
+            components sum to zero) both are compared within its range: what the decoder draws
+            outside it shows in the Bures-Wasserstein distance.
     """
+    basis = _proper_range(expected)
+    if basis is not None:
+        actual, expected = basis.T @ actual @ basis, basis.T @ expected @ basis
     ratios = linalg.eigh(actual, expected, eigvals_only=True)
     if ratios.min() <= 0.5:
         return 0.0
@@ -176,18 +184,35 @@ def log_importance_weights(
     Args:
         fields: Draws `(draw, area)`, or one field `(area,)`.
         actual: Covariance of the decoder `(area, area)`.
-        expected: Covariance of the process `(area, area)`.
+        expected: Covariance of the process `(area, area)`; if it is singular, both densities are
+            taken within its range, as in `importance_fraction`.
 
     Returns:
         One log weight per draw; -inf where the decoder's covariance is singular, since the
         process then puts no mass on what the decoder can draw.
     """
     rows = np.atleast_2d(fields)
+    basis = _proper_range(expected)
+    if basis is not None:
+        rows = rows @ basis
+        actual, expected = basis.T @ actual @ basis, basis.T @ expected @ basis
     try:
         ours = _gaussian_log_density(rows, actual)
     except linalg.LinAlgError:
         return np.full(len(rows), -np.inf)
     return _gaussian_log_density(rows, expected) - ours
+
+
+def _proper_range(covariance: np.ndarray) -> np.ndarray | None:
+    """Return an orthonormal basis of the range, or None where the covariance is regular."""
+    try:
+        pivots = np.diag(linalg.cholesky(covariance)) ** 2
+        if pivots.min() > SINGULAR * np.diag(covariance).max():
+            return None
+    except linalg.LinAlgError:
+        pass
+    values, vectors = linalg.eigh(covariance)
+    return vectors[:, values > SINGULAR * values[-1]]
 
 
 def _gaussian_log_density(fields: np.ndarray, covariance: np.ndarray) -> np.ndarray:

@@ -16,12 +16,14 @@ __all__ = ["ExactPrior"]
 
 @dataclass(frozen=True, eq=False)
 class ExactPrior:
-    """A Gaussian process in its non-centred form, `f = chol(K(theta)) z`.
+    """A Gaussian process in its non-centred form, `f = R(theta) z` with `R R' = K(theta)`.
 
-    Every evaluation factorises an `(area, area)` matrix: this is the cost a decoder avoids.
+    Without an eigenbasis `R` is the Cholesky factor: every evaluation factorises an `(area, area)`
+    matrix, the cost that a decoder avoids. With one (the CAR family) an evaluation is a gate and
+    one or two products; `R` need not be square, and `K` may be singular.
 
     Attributes:
-        process: The process; its `covariance_jax` is factorised.
+        process: The process itself.
 
     Raises:
         ProcessError: JAX computes in float32, in which a smooth kernel's covariance is singular.
@@ -32,7 +34,7 @@ class ExactPrior:
     def __post_init__(self) -> None:
         if not jax.config.read("jax_enable_x64"):
             raise ProcessError(
-                "exact inference factorises covariances, which needs float64, and JAX is set to "
+                "exact inference works on covariances that need float64, and JAX is set to "
                 "float32; call numpyro.enable_x64() at the start of the program"
             )
 
@@ -43,8 +45,11 @@ class ExactPrior:
 
     @property
     def latent_dim(self) -> int:
-        """Length of `z`: one latent per area."""
-        return len(self.process.areas)
+        """Length of `z`: one latent per area, or the rank of a singular covariance."""
+        basis = self.process.eigenbasis
+        if basis is None:
+            return len(self.process.areas)
+        return basis.right.shape[0 if basis.orthonormal else 1]
 
     @property
     def conditions(self) -> tuple[Condition, ...]:
@@ -52,5 +57,9 @@ class ExactPrior:
         return self.process.conditions
 
     def decode(self, z: jax.Array, hyper: Mapping[str, ArrayLike]) -> jax.Array:
-        """Return `chol(K(theta)) z`, `(area,)`, for `z`, `(area,)`."""
-        return jnp.linalg.cholesky(self.process.covariance_jax(hyper)) @ z
+        """Return `R(theta) z`, `(area,)`, for `z`, `(latent,)`."""
+        basis = self.process.eigenbasis
+        if basis is None:
+            return jnp.linalg.cholesky(self.process.covariance_jax(hyper)) @ z
+        inner = z if basis.orthonormal else jnp.asarray(basis.right) @ z
+        return jnp.asarray(basis.left) @ (basis.gate(hyper) * inner)

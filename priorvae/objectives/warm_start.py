@@ -53,7 +53,10 @@ def alternating_least_squares(
         basis: `left` and `right` to start from, where the roots share them; otherwise singular
             vectors of the mean root.
     """
+    num_nodes = len(roots)
     factors = _start(roots, hidden, rng, basis)
+    rotation, roots = _compressed(roots)
+    factors = factors._replace(gates=rotation.T @ factors.gates)
     for sweep in range(sweeps):
         ridge = max(1e-3 * 0.9**sweep, 1e-9)
         left, gates, right = factors
@@ -65,8 +68,8 @@ def alternating_least_squares(
         right = _solve((left.T @ left) * (gates.T @ gates), target, ridge)
         target = np.einsum("thj,hj->th", by_left, right)
         gates = _solve((left.T @ left) * (right @ right.T), target.T, ridge).T
-        factors = _balance(Factors(left, gates, right))
-    return factors
+        factors = _balance(Factors(left, gates, right), num_nodes)
+    return factors._replace(gates=rotation @ factors.gates)
 
 
 def leading_columns(roots: np.ndarray, latent_dim: int) -> np.ndarray:
@@ -94,17 +97,33 @@ def _start(
     return Factors(left, gates, right)
 
 
+def _compressed(roots: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return `rotation` `(node, rank)` and `core` with `roots = rotation core`, to 1e-6.
+
+    The columns of `rotation` are orthonormal, so a fit to the core is a fit to the roots. Over a
+    grid of several conditions the rank is a fraction of the nodes; where it is not, the core is the
+    roots themselves.
+    """
+    flat = roots.reshape(len(roots), -1)
+    spread, rotation = np.linalg.eigh(flat @ flat.T)
+    kept = spread > 1e-12 * spread[-1]
+    if kept.sum() > len(roots) / 2:
+        return np.eye(len(roots)), roots
+    rotation = rotation[:, kept]
+    return rotation, (rotation.T @ flat).reshape(-1, *roots.shape[1:])
+
+
 def _solve(gram: np.ndarray, target: np.ndarray, ridge: float) -> np.ndarray:
     shift = ridge * np.trace(gram) / len(gram)
     return np.linalg.solve(gram + shift * np.eye(len(gram)), target)
 
 
-def _balance(factors: Factors) -> Factors:
+def _balance(factors: Factors, num_nodes: int) -> Factors:
     """Give the three factors of every term the same size, which leaves the fit unchanged."""
     left, gates, right = factors
     sizes = (
         np.linalg.norm(left, axis=0),
-        np.linalg.norm(gates, axis=0) / np.sqrt(len(gates)),
+        np.linalg.norm(gates, axis=0) / np.sqrt(num_nodes),
         np.linalg.norm(right, axis=1),
     )
     a, g, b = (np.maximum(size, 1e-30) for size in sizes)

@@ -1,7 +1,15 @@
 """The main jobs, each from validated input to the files it leaves."""
 
+from priorvae.pipeline.benchmarks import SimulationTiming, bench_simulate
 from priorvae.pipeline.evaluation import evaluate_path
 from priorvae.pipeline.simulation import simulate_draws
 from priorvae.pipeline.training import Run, train_run
 
-__all__ = ["Run", "evaluate_path", "simulate_draws", "train_run"]
+__all__ = [
+    "Run",
+    "SimulationTiming",
+    "bench_simulate",
+    "evaluate_path",
+    "simulate_draws",
+    "train_run",
+]

@@ -6,23 +6,18 @@ import json
 import os
 import shutil
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from priorvae.areas import Areas, read_areas
-from priorvae.bundles import Bundle, BundleInfo, load_bundle, write_bundle
+from priorvae.bundles import Bundle, describe, load_bundle, write_bundle
 from priorvae.bundles.info import (
-    FORMAT_VERSION,
-    BoundaryInfo,
     CertificateInfo,
-    ConditionInfo,
-    ProcessInfo,
     TrainingInfo,
 )
 from priorvae.config import RunConfig, dump_config, load_config
 from priorvae.decoders.spec import Decoder, Weights
-from priorvae.environment import device_name, environment, git_commit, shown_environment
+from priorvae.environment import device_name, environment, shown_environment
 from priorvae.errors import InputError
 from priorvae.evaluation.comparison import observed_data
 from priorvae.evaluation.document import Evaluation, from_json, to_json
@@ -88,7 +83,18 @@ def train_run(
 def _run(config: RunConfig, areas: Areas, process: Gaussian, out: Path, listener: Listener) -> Run:
     _write_status(out, "running")
     decoder, weights, training, best = _learn(config, process, out, listener)
-    bundle = Bundle(_info(config, areas, process, decoder, weights, training), areas, weights)
+    info = describe(
+        decoder,
+        weights,
+        process,
+        name=config.name,
+        type=config.model.type,
+        seed=config.seed,
+        level=config.level,
+        iso3=config.iso3,
+        training=training,
+    )
+    bundle = Bundle(info, areas, weights)
     listener.stage("Evaluating")
     evaluation = evaluate_bundle(bundle, config.certificate, seed=config.seed)
     certificate = CertificateInfo(
@@ -134,55 +140,6 @@ def _learn(
     )
     info = TrainingInfo(steps=trained.steps, seconds=trained.seconds, device=device_name())
     return objective.decoder, trained.weights, info, trained.best_step
-
-
-def _info(
-    config: RunConfig,
-    areas: Areas,
-    process: Gaussian,
-    decoder: Decoder,
-    weights: Weights,
-    training: TrainingInfo,
-) -> BundleInfo:
-    from priorvae import __version__
-
-    source = areas.provenance
-    kernel = getattr(config.process, "kernel", None)
-    place = f"{config.level or 'areas'}/{config.iso3 or config.name}"
-    return BundleInfo(
-        format_version=FORMAT_VERSION,
-        id=f"{config.model.type}/{place}/{kernel or process.kind}@{__version__}",
-        name=config.name,
-        type=config.model.type,
-        level=config.level,
-        iso3=config.iso3,
-        priorvae_version=__version__,
-        git_commit=git_commit(),
-        created=datetime.now(UTC).isoformat(timespec="seconds"),
-        seed=config.seed,
-        process=ProcessInfo(
-            kind=process.kind,
-            kernel=kernel,
-            nugget=process.nugget,
-            fixed=dict(process.fixed),
-            hyperprior=tuple(ConditionInfo(**asdict(c)) for c in process.conditions),
-        ),
-        conditions=tuple(ConditionInfo(**asdict(c)) for c in decoder.conditions),
-        latent_dim=decoder.latent_dim,
-        num_areas=len(areas),
-        decoder=decoder.records(),
-        dtype=str(next(iter(weights.values())).dtype),  # type: ignore[arg-type]
-        areas_sha256=areas.fingerprint(),
-        boundary=BoundaryInfo(
-            source=source.source,
-            licence=source.licence,
-            year=source.year,
-            sha256=source.sha256,
-            crs=areas.crs,
-            extent_km=areas.extent,
-        ),
-        training=training,
-    )
 
 
 def _open_directory(out: Path, config: RunConfig, resume: bool) -> None:

@@ -2,16 +2,24 @@
 
 from priorvae.processes.base import Gaussian, Process
 from priorvae.processes.build import build_process
+from priorvae.processes.bym2 import BYM2
 from priorvae.processes.car import ProperCAR
 from priorvae.processes.conditions import Condition
 from priorvae.processes.gp import GP
+from priorvae.processes.icar import ICAR
+from priorvae.processes.leroux import Leroux
 from priorvae.processes.roots import InterpolatedRoot, symmetric_root
+from priorvae.processes.sar import SAR
 
 __all__ = [
+    "BYM2",
     "GP",
+    "ICAR",
+    "SAR",
     "Condition",
     "Gaussian",
     "InterpolatedRoot",
+    "Leroux",
     "Process",
     "ProperCAR",
     "build_process",

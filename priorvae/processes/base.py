@@ -45,9 +45,11 @@ class Eigenbasis(NamedTuple):
     left: np.ndarray
     """Shape `(area, rank)`, float64."""
     right: np.ndarray
-    """Shape `(rank, latent)`, with orthonormal rows, float64."""
+    """Shape `(rank, latent)`, float64."""
     gate: Callable[[Hyper], Any]
     """Maps hyperparameters (numbers or traced arrays) to `(rank,)`."""
+    orthonormal: bool = True
+    """Whether the rows of `right` are orthonormal, so that `right z` is N(0, I) as `z` is."""
 
 
 class Gaussian(ABC):

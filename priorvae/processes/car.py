@@ -5,24 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, final
+from typing import Any, ClassVar, final
 
 import numpy as np
 
 from priorvae.areas.types import Areas
-from priorvae.errors import ProcessError, preview
-from priorvae.processes.base import Eigenbasis, Gaussian, Hyper
+from priorvae.errors import ProcessError
+from priorvae.processes.base import Eigenbasis, Hyper
 from priorvae.processes.conditions import Condition
-
-if TYPE_CHECKING:
-    import jax
+from priorvae.processes.graph import Spectrum, adjacency_spectrum, refuse_isolated
+from priorvae.processes.spectral import Spectral
 
 __all__ = ["ProperCAR"]
 
 
 @final
 @dataclass(frozen=True, eq=False)
-class ProperCAR(Gaussian):
+class ProperCAR(Spectral):
     """`f ~ N(0, (D - alpha W)^-1)` on the map's graph, `D` the degrees, `W` the adjacency.
 
     With `U diag(lambda) U' = D^-1/2 W D^-1/2`, the root is `D^-1/2 U (1 - alpha lambda)^-1/2 U'`.
@@ -38,17 +37,12 @@ class ProperCAR(Gaussian):
     fixed: Mapping[str, float]
     nugget: float = 0.0
     kind: str = "car"
+    transform: ClassVar[str] = "log1m"  # a CAR changes fastest as alpha nears 1
 
     def __post_init__(self) -> None:
-        alone = [self.areas.ids[i] for i in np.flatnonzero(self.areas.degrees == 0)]
-        if alone:
-            raise ProcessError(
-                f"a car needs a neighbour for every area; without one: {preview(alone)}; "
-                "use `islands: bridge`, or leave these areas out"
-            )
-        low = 1 / self._spectrum[0][0]
-        alphas = [v for c in self.conditions for v in (c.low, c.high)] + list(self.fixed.values())
-        for alpha in alphas:
+        refuse_isolated("car", self.areas)
+        low = 1 / self._spectrum.values[0]
+        for alpha in self.extremes("alpha"):
             if not low < alpha < 1:
                 raise ProcessError(
                     f"car: alpha must lie in ({low:.3g}, 1) on this graph for the precision "
@@ -56,10 +50,8 @@ class ProperCAR(Gaussian):
                 )
 
     @cached_property
-    def _spectrum(self) -> tuple[np.ndarray, np.ndarray]:
-        """Eigenvalues (ascending) and eigenvectors of `D^-1/2 W D^-1/2`, float64."""
-        scale = 1 / np.sqrt(self.areas.degrees)
-        return np.linalg.eigh(scale[:, None] * self.areas.adjacency.toarray() * scale)
+    def _spectrum(self) -> Spectrum:
+        return adjacency_spectrum(self.areas)
 
     @cached_property
     def eigenbasis(self) -> Eigenbasis:
@@ -71,19 +63,3 @@ class ProperCAR(Gaussian):
 
         left = vectors / np.sqrt(self.areas.degrees)[:, None]
         return Eigenbasis(left, vectors.T, gate)
-
-    def covariance(self, hyper: Hyper) -> np.ndarray:
-        """Return `(D - alpha W)^-1` in float64."""
-        half = self.eigenbasis.left * self.eigenbasis.gate(hyper)
-        return half @ half.T
-
-    def covariance_jax(self, hyper: Hyper) -> jax.Array:
-        """Return the same covariance as a traceable JAX array in the default float type."""
-        import jax.numpy as jnp
-
-        half = jnp.asarray(self.eigenbasis.left) * self.eigenbasis.gate(hyper)
-        return half @ half.T
-
-    def root(self, hyper: Hyper) -> np.ndarray:
-        """Return `D^-1/2 U (1 - alpha lambda)^-1/2 U'` in float64."""
-        return (self.eigenbasis.left * self.eigenbasis.gate(hyper)) @ self.eigenbasis.right

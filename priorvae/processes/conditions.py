@@ -26,17 +26,18 @@ class Condition:
 
     The decoder never sees the raw value but its position `u` in [-1, 1] on a transformed scale:
     `u = 2 (t(v) - t(low)) / (t(high) - t(low)) - 1`, with `t` the logarithm (`log`), the identity,
-    or `-log(1 - v)` (`log1m`, for a CAR's dependence that approaches 1).
+    `-log(1 - v)` (`log1m`, for a CAR's dependence that approaches 1), or `arcsin(sqrt(v))`
+    (`arcsine`, for a share in [0, 1]: `v^1/2` and `(1 - v)^1/2` are a sine and a cosine on it).
 
     Attributes:
         name: Name from the literature, e.g. `lengthscale` or `alpha`.
         unit: Unit of the value (`km`), or an empty string.
         low: Lower end of the trained range.
         high: Upper end of the trained range.
-        transform: `log`, `identity` or `log1m`.
-        distribution: The hyperprior's family, `uniform`, `loguniform`, `normal` or `lognormal`; the
-            last two truncated to [low, high], with their parameters in `parameters`.
-        parameters: `loc` and `scale` where the family has them.
+        transform: `log`, `identity`, `log1m` or `arcsine`.
+        distribution: The hyperprior's family: `uniform`, `loguniform`, `normal` or `lognormal`, the
+            last two truncated to [low, high], or `beta` stretched over [low, high].
+        parameters: `loc` and `scale`, or `a` and `b`, where the family has them.
     """
 
     name: str
@@ -92,6 +93,14 @@ class Condition:
             return dist.Uniform(self.low, self.high)
         if self.distribution == "loguniform":
             return dist.LogUniform(self.low, self.high)
+        if self.distribution == "beta":
+            standard = dist.Beta(self.parameters["a"], self.parameters["b"])
+            return dist.TransformedDistribution(
+                standard,
+                dist.transforms.AffineTransform(
+                    self.low, self.high - self.low, domain=dist.constraints.unit_interval
+                ),
+            )
         loc, scale = self.parameters["loc"], self.parameters["scale"]
         if self.distribution == "normal":
             return dist.TruncatedNormal(loc, scale, low=self.low, high=self.high)
@@ -104,6 +113,8 @@ class Condition:
             return stats.uniform(low, high - low)
         if self.distribution == "loguniform":
             return stats.loguniform(low, high)
+        if self.distribution == "beta":
+            return stats.beta(self.parameters["a"], self.parameters["b"], low, high - low)
         loc, scale = self.parameters["loc"], self.parameters["scale"]
         if self.distribution == "normal":
             return stats.truncnorm((low - loc) / scale, (high - loc) / scale, loc, scale)
@@ -153,6 +164,9 @@ def _forward(transform: str, value: Any) -> Any:
     if transform == "identity":
         return value
     xp = value.__array_namespace__() if hasattr(value, "__array_namespace__") else np
+    if transform == "arcsine":
+        # A float32 value of the bound itself may lie above 1.
+        return xp.arcsin(xp.sqrt(xp.clip(value, 0.0, 1.0)))
     return xp.log(value) if transform == "log" else -xp.log1p(-value)
 
 
@@ -160,4 +174,6 @@ def _backward(transform: str, value: Any) -> Any:
     if transform == "identity":
         return value
     xp = value.__array_namespace__() if hasattr(value, "__array_namespace__") else np
+    if transform == "arcsine":
+        return xp.sin(value) ** 2
     return xp.exp(value) if transform == "log" else -xp.expm1(-value)

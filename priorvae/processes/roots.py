@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
+from scipy.stats import qmc
 
+from priorvae.errors import ProcessError
 from priorvae.processes import chebyshev
 from priorvae.processes.conditions import Condition
 
 __all__ = ["InterpolatedRoot", "symmetric_root"]
 
-_DEGREES = (7, 11, 15, 23, 31, 47)
+Root = Callable[[dict[str, float]], np.ndarray]
+
+_DEGREES = (3, 5, 7, 11, 15, 23, 31, 47)
+_MOST_BYTES = 3e9
+_WORST_ERROR = 1e-3
 
 
 def symmetric_root(covariance: np.ndarray) -> np.ndarray:
@@ -52,30 +61,40 @@ class InterpolatedRoot:
     @classmethod
     def fit(
         cls,
-        root: Callable[[dict[str, float]], np.ndarray],
+        root: Root,
         conditions: tuple[Condition, ...],
         tolerance: float = 1e-6,
     ) -> InterpolatedRoot:
-        """Interpolate `root` over the conditions' range, with the lowest degree that suffices.
+        """Interpolate `root` over the conditions' range, with the lowest degrees that suffice.
+
+        The degree of each condition is found on its own, along lines on which the others stay at
+        an end or in the middle of their ranges; then all are raised until the whole box is met.
 
         Args:
             root: Maps named hyperparameters to a smooth root, float64.
             conditions: Free hyperparameters; with none, the one root is stored.
             tolerance: Relative Frobenius error of the root to reach, if the largest degree can.
+
+        Raises:
+            ProcessError: The root varies too fast to be interpolated, or the roots at the nodes of
+                several conditions do not fit in memory.
         """
-        fitted = None
-        for degree in _DEGREES if conditions else (0,):
-            degrees = (degree,) * len(conditions)
+        target, ladder = _plan(root, conditions, tolerance)
+        between = _points_between(len(conditions))
+        exact = roots_at(root, conditions, between)
+        for degrees in ladder:
+            _check_size(degrees, conditions, exact[0].nbytes)
             fitted = cls._at_degrees(root, conditions, degrees, tolerance)
-            if fitted.error <= tolerance:
+            error = fitted._error_at(between, exact)
+            if error <= target:
                 break
-        assert fitted is not None
-        return fitted
+        _check_error(error, conditions)
+        return replace(fitted, error=error)
 
     @classmethod
     def _at_degrees(
         cls,
-        root: Callable[[dict[str, float]], np.ndarray],
+        root: Root,
         conditions: tuple[Condition, ...],
         degrees: tuple[int, ...],
         tolerance: float,
@@ -87,18 +106,19 @@ class InterpolatedRoot:
         kept = spread > (0.1 * tolerance) ** 2 * spread[-1]
         matrices = (rotation[:, kept].T @ flat).reshape(-1, *values.shape[1:])
         series = chebyshev.interpolation_matrix(degrees) @ rotation[:, kept]
-        fitted = cls(degrees, series, matrices, 0.0)
-        between = _points_between(degrees)
-        exact = roots_at(root, conditions, between)
+        return cls(degrees, series, matrices, float("nan"))
+
+    def _error_at(self, units: np.ndarray, exact: np.ndarray) -> float:
+        """Return the largest relative Frobenius error at unit conditions `(point, cond)`."""
         errors = [
-            np.linalg.norm(fitted(unit) - true) / np.linalg.norm(true)
-            for unit, true in zip(between, exact, strict=True)
+            np.linalg.norm(self(unit) - true) / np.linalg.norm(true)
+            for unit, true in zip(units, exact, strict=True)
         ]
-        return cls(degrees, series, matrices, float(max(errors)))
+        return float(max(errors))
 
 
 def roots_at(
-    root: Callable[[dict[str, float]], np.ndarray],
+    root: Root,
     conditions: tuple[Condition, ...],
     units: np.ndarray,
 ) -> np.ndarray:
@@ -111,8 +131,68 @@ def roots_at(
     )
 
 
-def _points_between(degrees: tuple[int, ...]) -> np.ndarray:
-    """Points where the interpolation error is large: both ends and a few between the nodes."""
-    axis = np.array([-1.0, -0.97, -0.4, 0.1, 0.8, 1.0])
-    grid = np.meshgrid(*[axis] * len(degrees), indexing="ij")
-    return np.stack(grid, axis=-1).reshape(-1, len(degrees)) if degrees else np.zeros((1, 0))
+def _plan(
+    root: Root, conditions: tuple[Condition, ...], tolerance: float
+) -> tuple[float, list[tuple[int, ...]]]:
+    """Return the error to reach and the degrees to try for it, lowest first."""
+    if not conditions:
+        return tolerance, [()]
+    if len(conditions) == 1:
+        return tolerance, [(degree,) for degree in _DEGREES]
+    lines = [_hardest_line(root, conditions, axis, tolerance) for axis in range(len(conditions))]
+    rungs = [_DEGREES.index(line.degrees[0]) for line in lines]
+    last = len(_DEGREES) - 1
+    # What the largest degree does not reach on a line, no degrees reach in the box.
+    target = max(tolerance, *(2 * line.error for line in lines if line.error > tolerance), 0.0)
+    ups = range(last - min(rungs) + 1)
+    return target, [tuple(_DEGREES[min(rung + up, last)] for rung in rungs) for up in ups]
+
+
+def _hardest_line(
+    root: Root, conditions: tuple[Condition, ...], axis: int, tolerance: float
+) -> InterpolatedRoot:
+    """Interpolate in one condition, the others held at ends and middles; return the worst."""
+    condition, others = conditions[axis], conditions[:axis] + conditions[axis + 1 :]
+    lines = []
+    for held in itertools.product((-1.0, 0.0, 1.0), repeat=len(others)):
+        values = {c.name: float(c.from_unit(u)) for c, u in zip(others, held, strict=True)}
+        along = partial(_at, root, values)
+        lines.append(InterpolatedRoot.fit(along, (condition,), tolerance))
+    return max(lines, key=lambda line: (line.degrees, line.error))
+
+
+def _at(root: Root, held: dict[str, float], hyper: dict[str, float]) -> np.ndarray:
+    return root({**held, **hyper})
+
+
+def _check_error(error: float, conditions: tuple[Condition, ...]) -> None:
+    """Refuse what would no longer be the process."""
+    if error > _WORST_ERROR:
+        names = " and ".join(f"{c.name} in [{c.low:.4g}, {c.high:.4g}]" for c in conditions)
+        raise ProcessError(
+            f"the covariance changes too fast over {names} to be interpolated (relative error "
+            f"{error:.2g} of its root, at most {_WORST_ERROR:g} is allowed); narrow the range, or "
+            "hold a hyperparameter constant"
+        )
+
+
+def _check_size(
+    degrees: tuple[int, ...], conditions: tuple[Condition, ...], bytes_each: int
+) -> None:
+    num = math.prod(k + 1 for k in degrees)
+    if len(degrees) > 1 and num * bytes_each > _MOST_BYTES:
+        names = ", ".join(c.name for c in conditions)
+        raise ProcessError(
+            f"the root needs {num} nodes over {names}, {num * bytes_each / 1e9:.1f} GB; narrow a "
+            "range, or hold a hyperparameter constant"
+        )
+
+
+def _points_between(num_conditions: int) -> np.ndarray:
+    """Points where the interpolation error is large: the ends and a few between the nodes."""
+    axis = (-1.0, -0.97, -0.4, 0.1, 0.8, 1.0)
+    if num_conditions <= 2:
+        return np.array(list(itertools.product(axis, repeat=num_conditions)))
+    corners = np.array(list(itertools.product((-1.0, 1.0), repeat=num_conditions)))
+    inside = qmc.Sobol(num_conditions, scramble=False).random(32)
+    return np.concatenate([corners, 2 * inside - 1])

@@ -1,17 +1,21 @@
-"""Draws with fresh hyperparameters, the same for a seed whatever the block they are made in."""
+"""Draws with fresh hyperparameters, the same for a seed whatever is done with them."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import jax
 import numpy as np
 
 from priorvae.processes.base import Gaussian
-from priorvae.processes.conditions import unit_vector
-from priorvae.processes.roots import InterpolatedRoot
+from priorvae.processes.samplers import Sampler
 
-__all__ = ["Draws", "simulate"]
+__all__ = ["BLOCK", "Draws", "simulate"]
+
+BLOCK = 1024
+"""Draws that are made together. It is fixed, because the last bits of a matrix product depend on
+how many rows it has: so draw `i` depends on the key and on `i` alone."""
 
 
 class Draws(NamedTuple):
@@ -23,35 +27,25 @@ class Draws(NamedTuple):
     """Each hyperparameter's values, shape `(draw,)`."""
 
 
-def simulate(key: jax.Array, process: Gaussian, num_draws: int) -> Draws:
-    """Draw hyperparameters from the hyperprior, and one field for each.
+def simulate(
+    key: jax.Array, process: Gaussian, sampler: Sampler, num_draws: int
+) -> Iterator[Draws]:
+    """Yield blocks of draws: hyperparameters from the hyperprior, and one field for each.
 
-    Draw `i` depends on the key and `i` alone, so that a longer simulation begins with a shorter
-    one. The root is interpolated over the hyperparameters (relative error below 1e-6).
+    A longer simulation begins with a shorter one, bit for bit; no more than one block is held.
     """
-    root = InterpolatedRoot.fit(process.root, process.conditions)
-    latent_dim = root.matrices.shape[2]
-    probability, z = jax.vmap(
-        lambda i: _uniform_and_normal(
-            jax.random.fold_in(key, i), len(process.conditions), latent_dim
-        )
-    )(np.arange(num_draws))
-    hyper = {
-        c.name: c.quantile(np.asarray(probability[:, index], dtype=np.float64))
-        for index, c in enumerate(process.conditions)
-    }
-    fields = np.empty((num_draws, len(process.areas)))
-    for draw, latent in enumerate(np.asarray(z, dtype=np.float64)):
-        values = {name: series[draw] for name, series in hyper.items()}
-        fields[draw] = root(unit_vector(process.conditions, values, np)) @ latent
-    return Draws(fields, hyper)
+    for start in range(0, num_draws, BLOCK):
+        block = _block(jax.random.fold_in(key, start // BLOCK), process, sampler)
+        kept = min(BLOCK, num_draws - start)
+        yield Draws(block.fields[:kept], {n: values[:kept] for n, values in block.hyper.items()})
 
 
-def _uniform_and_normal(
-    key: jax.Array, num_conditions: int, latent_dim: int
-) -> tuple[jax.Array, jax.Array]:
+def _block(key: jax.Array, process: Gaussian, sampler: Sampler) -> Draws:
     key_hyper, key_latent = jax.random.split(key)
-    return (
-        jax.random.uniform(key_hyper, (num_conditions,)),
-        jax.random.normal(key_latent, (latent_dim,)),
-    )
+    probability = jax.random.uniform(key_hyper, (BLOCK, len(process.conditions)))
+    z = jax.random.normal(key_latent, (BLOCK, sampler.latent_dim))
+    hyper = {
+        condition.name: condition.quantile(np.asarray(column, dtype=np.float64))
+        for condition, column in zip(process.conditions, probability.T, strict=True)
+    }
+    return Draws(sampler.draw(np.asarray(z, dtype=np.float64), hyper), hyper)

@@ -8,7 +8,10 @@ import numpy as np
 from safetensors.numpy import load_file
 
 Array = np.ndarray
-SCALES = {"log": np.log, "identity": lambda v: v, "log1m": lambda v: -np.log1p(-v)}
+SCALES = {
+    "log": np.log, "identity": lambda v: v, "log1m": lambda v: -np.log1p(-v),
+    "arcsine": lambda v: np.arcsin(np.sqrt(v)),
+}  # fmt: skip
 ACTIVATIONS = {
     "relu": lambda x: np.maximum(x, 0), "tanh": np.tanh, "sigmoid": lambda x: 1 / (1 + np.exp(-x)),
     "elu": lambda x: np.where(x > 0, x, np.expm1(x)), "softplus": lambda x: np.log1p(np.exp(x)),

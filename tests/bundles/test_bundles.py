@@ -13,45 +13,26 @@ import pytest
 import safetensors.numpy
 
 import priorvae
-from priorvae.bundles import Bundle, BundleInfo, load_bundle, write_bundle
-from priorvae.config import CARConfig, GPConfig, ProcessConfig
+from priorvae.bundles import Bundle, load_bundle, write_bundle
+from priorvae.config import BYM2Config, CARConfig, GPConfig, ProcessConfig, SARConfig
 from priorvae.errors import BundleError, ConditionError
-from priorvae.objectives import reference_decoder
 from priorvae.processes import Gaussian, build_process
 from tests.bundles.numpy_reader import golden_error
 from tests.maps import lattice
+from tests.samples import reference_bundle
 
 LENGTHSCALE = {"distribution": "loguniform", "low": 5, "high": 60, "unit": "km"}
 CONFIGS: dict[str, ProcessConfig] = {
     "gp": GPConfig(kind="gp", kernel="matern32", lengthscale=LENGTHSCALE),  # type: ignore[arg-type]
     "car": CARConfig(kind="car", alpha={"distribution": "uniform", "low": 0, "high": 0.9}),  # type: ignore[arg-type]
+    "bym2": BYM2Config(kind="bym2", rho={"distribution": "beta", "low": 0, "high": 1, "a": 0.5}),  # type: ignore[arg-type]
+    "sar": SARConfig(kind="sar", rho={"distribution": "uniform", "low": 0, "high": 0.9}),  # type: ignore[arg-type]
 }
 
 
 def in_memory(kind: str) -> tuple[Bundle, Gaussian]:
-    areas = lattice(3, 4)
-    process = build_process(CONFIGS[kind], areas)
-    decoder, weights = reference_decoder(process)
-    hyperprior = [{k: getattr(c, k) for k in c.__dataclass_fields__} for c in process.conditions]
-    info = BundleInfo.model_validate(
-        {
-            "format_version": 1, "id": "reference/test", "name": "test", "type": "reference",
-            "level": None, "iso3": None, "priorvae_version": "0", "git_commit": None,
-            "created": "2026-01-01", "seed": 3, "latent_dim": 12, "num_areas": 12,
-            "process": {
-                "kind": process.kind, "kernel": getattr(process, "kernel", None),
-                "nugget": process.nugget, "fixed": {}, "hyperprior": hyperprior,
-            },
-            "conditions": hyperprior, "decoder": decoder.records(), "dtype": "float64",
-            "areas_sha256": areas.fingerprint(),
-            "boundary": {
-                "source": "lattice", "licence": None, "year": None, "sha256": None, "crs": None,
-                "extent_km": areas.extent,
-            },
-            "training": {"steps": 0, "seconds": 0, "device": "none"},
-        }
-    )  # fmt: skip
-    return Bundle(info, areas, weights), process
+    process = build_process(CONFIGS[kind], lattice(3, 4))
+    return reference_bundle(process), process
 
 
 @pytest.fixture(params=sorted(CONFIGS))

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
+import zarr
 
 from priorvae.bundles import load_bundle
 from priorvae.cli import main as command_line
@@ -111,7 +112,7 @@ def test_resuming_another_configuration_is_refused(
     ("override", "message"),
     [
         ("process.kernel=matern23", "process.kernel: expected one of rbf"),
-        ("process.lengthscale.low=-0.1", "process.lengthscale: a lengthscale must be positive"),
+        ("process.lengthscale.low=-0.1", "process.lengthscale: loguniform needs a positive `low`"),
         ("process.lengthscale.unit=''", "`unit` must say `km` or `extent`"),
         ("model.latent_dim=0", "model.latent_dim: must be a positive whole number or `auto`"),
         ("training.stps=3", "training.stps: unknown key (did you mean 'steps'?)"),
@@ -179,17 +180,34 @@ def test_nothing_to_resume(
 
 def test_simulate(config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "draws.npz"
-    code, _ = run(capsys, "simulate", config, "--draws", 50, "--out", out)
-    assert code == 0
-    with np.load(out) as draws:
-        assert draws["draws"].shape == (50, 15)
-        assert draws["lengthscale"].shape == (50,)
+    code, text = run(capsys, "simulate", config, "--draws", 1500, "--out", out)
+    assert code == 0 and "sampler  interpolated-root" in text and "1500/1500" in text
+    with np.load(out, allow_pickle=False) as draws:
+        assert draws["draws"].shape == (1500, 15)
+        assert draws["lengthscale"].shape == (1500,)
         assert len(draws["area_ids"]) == 15
-    before = out.read_bytes()
-    code, text = run(capsys, "simulate", config, "--draws", 5, "--out", out)
-    assert code == 2 and "nothing is overwritten" in text and out.read_bytes() == before
+        record = json.loads(str(draws["simulation"]))
+        assert record["seed"] == 3 and record["relative_error_of_the_root"] < 1e-6
+        fields = draws["draws"]
+    assert run(capsys, "simulate", config, "--draws", 1500, "--out", tmp_path / "d.zarr")[0] == 0
+    group = zarr.open_group(tmp_path / "d.zarr", mode="r")
+    np.testing.assert_array_equal(group["draws"][:], fields)
+    assert group.attrs["simulation"] == record
+
+
+def test_simulate_refuses(config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    held = tmp_path / "held.npz"
+    held.write_bytes(b"mine")
+    code, text = run(capsys, "simulate", config, "--draws", 5, "--out", held)
+    assert code == 2 and "nothing is overwritten" in text and held.read_bytes() == b"mine"
     code, text = run(capsys, "simulate", config, "--draws", 5, "--out", tmp_path / "x.csv")
-    assert code == 2 and "ends in .npz" in text
+    assert code == 2 and ".npz or .zarr" in text
+    new = tmp_path / "new.npz"
+    code, text = run(
+        capsys, "simulate", config, "--draws", 5, "--out", new, "--sampler", "eigenbasis"
+    )
+    assert code == 2 and "eigenvectors that change" in text
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["held.npz", "small.yaml"]
 
 
 @pytest.mark.slow

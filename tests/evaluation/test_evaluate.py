@@ -1,7 +1,7 @@
 """A bundle evaluated on disk: files, report, command line, and the posterior's part."""
 
 import re
-from dataclasses import asdict
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -11,61 +11,24 @@ import pytest
 from typer.testing import CliRunner
 
 from priorvae.areas import read_areas
-from priorvae.bundles import Bundle, BundleInfo, load_bundle, write_bundle
-from priorvae.bundles.info import (
-    BoundaryInfo,
-    CertificateInfo,
-    ConditionInfo,
-    ProcessInfo,
-    TrainingInfo,
-)
+from priorvae.bundles import Bundle, load_bundle, write_bundle
+from priorvae.bundles.info import CertificateInfo
 from priorvae.cli.main import build_app
 from priorvae.config import PosteriorConfig
 from priorvae.errors import InputError
 from priorvae.evaluation.comparison import SIMULATED, posterior_fidelity, simulate_counts
 from priorvae.evaluation.document import from_json
-from priorvae.objectives import reference_decoder
 from priorvae.pipeline.evaluation import evaluate_path, map_of
 from priorvae.processes import GP
+from tests.samples import reference_bundle
 
 
 def bundle_of(process: GP, factor: float = 1.0) -> Bundle:
-    decoder, weights = reference_decoder(process)
-    weights = {name: value * (factor if "kernel" in name else 1) for name, value in weights.items()}
-    conditions = tuple(ConditionInfo(**asdict(c)) for c in process.conditions)
-    areas, source = process.areas, process.areas.provenance
-    info = BundleInfo(
-        format_version=1,
-        id="reference/areas/grid/matern32@0",
-        name="<b>grid</b>",
-        type="PriorCVAE",
-        level=None,
-        iso3=None,
-        priorvae_version="0",
-        git_commit=None,
-        created="2026-01-01T00:00:00+00:00",
-        seed=3,
-        process=ProcessInfo(
-            kind="gp", kernel=process.kernel, nugget=1e-6, fixed={}, hyperprior=conditions
-        ),
-        conditions=conditions,
-        latent_dim=decoder.latent_dim,
-        num_areas=len(areas),
-        decoder=decoder.records(),
-        dtype="float64",
-        areas_sha256=areas.fingerprint(),
-        boundary=BoundaryInfo(
-            source=source.source,
-            licence=source.licence,
-            year=source.year,
-            sha256=source.sha256,
-            crs=areas.crs,
-            extent_km=areas.extent,
-        ),
-        training=TrainingInfo(steps=0, seconds=0.0, device="none"),
-        certificate=CertificateInfo(status="not evaluated", thresholds={"num_draws": 200}),
-    )
-    return Bundle(info, areas, weights)
+    """The reference as a bundle that calls itself trained, its kernels times a factor."""
+    certificate = CertificateInfo(status="not evaluated", thresholds={"num_draws": 200})
+    exact = reference_bundle(process, type="PriorCVAE", name="<b>grid</b>", certificate=certificate)
+    weights = {k: v * (factor if "kernel" in k else 1) for k, v in exact.weights.items()}
+    return replace(exact, weights=weights)
 
 
 @pytest.fixture(scope="module")

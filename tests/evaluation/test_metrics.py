@@ -142,3 +142,20 @@ def test_covariance_error_from_draws_is_never_negative(process: GP) -> None:
     draws = np.random.default_rng(0).standard_normal((50, len(covariance)))
     draws = draws @ process.root({"lengthscale": 0.5})
     assert metrics.covariance_error_from_draws(draws, covariance) >= 0
+
+
+def test_importance_of_a_singular_process_is_taken_within_its_range() -> None:
+    """An ICAR sums to zero: a decoder in its range is judged there, one too wide is too."""
+    centring = np.eye(4) - 0.25
+    assert metrics.importance_fraction(centring, centring) == pytest.approx(1)
+    # The three directions are 10 % too wide in variance: prod sqrt(2 v - 1) / v.
+    expected = (np.sqrt(1.2) / 1.1) ** 3
+    assert metrics.importance_fraction(1.1 * centring, centring) == pytest.approx(expected)
+    outside = centring + 1e-9 * np.ones((4, 4))
+    assert metrics.importance_fraction(outside, centring) == pytest.approx(1)
+    two = np.diag([1.0, 1, 0, 0])
+    assert metrics.importance_fraction(two @ centring @ two, centring) == 0
+
+    field = np.array([1.0, -1.0, 2.0, -2.0])
+    log_weight = metrics.log_importance_weights(field, 2 * centring, centring)
+    assert log_weight == pytest.approx(-0.5 * 10 + 0.25 * 10 + 1.5 * np.log(2))

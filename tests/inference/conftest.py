@@ -1,4 +1,3 @@
-from dataclasses import asdict
 from pathlib import Path
 
 import jax
@@ -7,11 +6,10 @@ import pandas as pd
 import pytest
 
 from priorvae.areas import Areas, read_areas
-from priorvae.bundles import Bundle, BundleInfo, load_bundle, write_bundle
-from priorvae.bundles.info import BoundaryInfo, ConditionInfo, ProcessInfo, TrainingInfo
+from priorvae.bundles import Bundle, load_bundle, write_bundle
 from priorvae.inference import ExactPrior, Fit, build_data, fit
-from priorvae.objectives import reference_decoder
 from priorvae.processes import GP, Condition, ProperCAR
+from tests.samples import reference_bundle
 
 
 def lengthscale(areas: Areas) -> Condition:
@@ -22,48 +20,6 @@ def lengthscale(areas: Areas) -> Condition:
 
 def gp(areas: Areas) -> GP:
     return GP(areas, "matern32", (lengthscale(areas),), {}, 1e-6)
-
-
-def reference_bundle(process: GP, seed: int = 1) -> Bundle:
-    """The analytic decoder of a process as a bundle: nothing to train, nothing made up."""
-    decoder, weights = reference_decoder(process)
-    conditions = tuple(ConditionInfo(**asdict(c)) for c in process.conditions)
-    areas = process.areas
-    info = BundleInfo(
-        format_version=1,
-        id="reference/areas/test/matern32@0",
-        name="test",
-        type="reference",
-        level=None,
-        iso3=None,
-        priorvae_version="0",
-        git_commit=None,
-        created="2026-01-01T00:00:00+00:00",
-        seed=seed,
-        process=ProcessInfo(
-            kind="gp",
-            kernel=process.kernel,
-            nugget=process.nugget,
-            fixed=dict(process.fixed),
-            hyperprior=conditions,
-        ),
-        conditions=conditions,
-        latent_dim=decoder.latent_dim,
-        num_areas=len(areas),
-        decoder=decoder.records(),
-        dtype="float64",
-        areas_sha256=areas.fingerprint(),
-        boundary=BoundaryInfo(
-            source=areas.provenance.source,
-            licence=None,
-            year=None,
-            sha256=areas.provenance.sha256,
-            crs=areas.crs,
-            extent_km=areas.extent,
-        ),
-        training=TrainingInfo(steps=0, seconds=0.0, device="none"),
-    )
-    return Bundle(info, areas, weights)
 
 
 @pytest.fixture(scope="session")

@@ -29,6 +29,17 @@ def test_keeps_a_basis_that_is_exact() -> None:
     assert fitted.error(roots) < 1e-6
 
 
+def test_roots_of_low_rank_over_the_nodes_are_fitted_by_their_core() -> None:
+    """Thirty nodes of rank five, as over a grid of several conditions."""
+    rng = np.random.default_rng(3)
+    truth, _ = gated(rng, nodes=5, n=12, hidden=5)
+    gates = rng.normal(size=(30, 5)) @ truth.gates
+    roots = np.einsum("ih,th,hj->tij", truth.left, gates, truth.right)
+    fitted = alternating_least_squares(roots, hidden=8, sweeps=300, rng=rng)
+    assert fitted.gates.shape == (30, 8)
+    assert fitted.error(roots) < 1e-4
+
+
 def test_more_terms_fit_better() -> None:
     rng = np.random.default_rng(2)
     _, roots = gated(rng, nodes=6, n=10, hidden=30)

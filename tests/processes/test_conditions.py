@@ -12,6 +12,7 @@ CONDITIONS = [
     Condition("alpha", "", 0.0, 0.99, "log1m", "uniform"),
     Condition("x", "", -2.0, 3.0, "identity", "normal", {"loc": 0.0, "scale": 1.0}),
     Condition("lengthscale", "km", 5.0, 200.0, "log", "lognormal", {"loc": 3.0, "scale": 0.5}),
+    Condition("rho", "", 0.0, 0.95, "arcsine", "beta", {"a": 2.0, "b": 1.5}),
 ]
 
 
@@ -54,6 +55,15 @@ def test_out_of_range_is_refused(value: float) -> None:
 def test_bounds_survive_float32() -> None:
     condition = Condition("lengthscale", "km", 40.334440351184064, 806.7, "log", "loguniform")
     condition.check(float(np.float32(condition.low)))
+
+
+def test_a_share_reaches_both_ends_of_its_closed_range() -> None:
+    condition = Condition("rho", "", 0.0, 1.0, "arcsine", "uniform")
+    np.testing.assert_allclose(condition.grid(5), [0, 0.146446609, 0.5, 0.853553391, 1], atol=1e-9)
+    above = np.float32(1.0) + np.finfo(np.float32).eps
+    condition.check(float(above))
+    assert condition.to_unit(above) == 1
+    assert condition.to_unit(jnp.float32(above)) == 1
 
 
 def test_misspelt_name_suggests_the_nearest() -> None:

@@ -11,7 +11,6 @@ from priorvae.errors import ConfigError, ProcessError
 from priorvae.processes import Gaussian, InterpolatedRoot, build_process, symmetric_root
 from priorvae.processes.conditions import unit_vector
 from priorvae.processes.mixture import mixture_covariance
-from priorvae.processes.simulate import simulate
 from tests.maps import lattice
 
 LENGTHSCALE = {"distribution": "loguniform", "low": 0.05, "high": 1.0, "unit": "extent"}
@@ -124,24 +123,6 @@ def test_mixture_covariance_is_the_mean_over_the_hyperprior() -> None:
     values = condition.quantile((np.arange(4000) + 0.5) / 4000)
     mean = np.mean([process.covariance({"lengthscale": v}) for v in values], axis=0)
     np.testing.assert_allclose(mixture_covariance(process), mean, atol=1e-6)
-
-
-def test_simulation_does_not_depend_on_its_length() -> None:
-    process = build_process(CONFIGS["matern32"], lattice(3, 4))
-    short, long = (simulate(jax.random.key(1), process, num) for num in (7, 20))
-    np.testing.assert_array_equal(short.fields, long.fields[:7])
-    np.testing.assert_array_equal(short.hyper["lengthscale"], long.hyper["lengthscale"][:7])
-
-
-def test_simulated_fields_follow_their_own_hyperparameters() -> None:
-    """Whitened by their own covariance the fields are N(0, I): chi-square within 4.5 sd."""
-    process = build_process(CONFIGS["matern12"], lattice(4, 4))
-    draws = simulate(jax.random.key(2), process, 2000)
-    squares = [
-        f @ np.linalg.solve(process.covariance({"lengthscale": v}), f)
-        for f, v in zip(draws.fields, draws.hyper["lengthscale"], strict=True)
-    ]
-    assert abs(np.mean(squares) - 16) < 4.5 * np.sqrt(2 * 16 / 2000)
 
 
 def _with(areas: Areas, **changes: object) -> Areas:
