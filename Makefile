@@ -44,7 +44,7 @@ demo: setup ## Train and certify the demo's prior, fit the data, write report an
 	@printf '\n%-7s %s\n' report $(DEMO)/report.html map $(DEMO)/fit/map.png
 
 test: setup ## Run the tests
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n 2 $(PYTEST_ARGS)
 
 test-slow: setup ## Run the tests that take minutes, or need Stan, R or a browser
 	$(BIN)/python -m pytest -m "(slow or stan or r or browser) and not gpu" $(PYTEST_ARGS)

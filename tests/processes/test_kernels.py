@@ -2,6 +2,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import tinygp
 from sklearn.gaussian_process import kernels as sklearn_kernels
 
 from priorvae.errors import ProcessError
@@ -53,7 +54,6 @@ def test_agrees_with_scikit_learn(name: str, scale: float) -> None:
 
 @pytest.mark.parametrize("name", ["rational-quadratic", "periodic"])
 def test_agrees_with_tinygp(name: str) -> None:
-    tinygp = pytest.importorskip("tinygp")
     # tinygp scales r^2 by 2 alpha as we do; its periodic kernel has exp(-gamma sin^2).
     line = np.stack([POINTS[:, 0], np.zeros(20)], axis=1)
     scale = 0.8
