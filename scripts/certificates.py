@@ -39,7 +39,7 @@ def run(config: RunConfig, directory: Path) -> Run:
 def row(config: RunConfig, result: Run) -> list[str]:
     """Return the cells of one configuration."""
     certificate = result.evaluation.certificate
-    figures = {figure.name: f"{figure.value:.3g}" for figure in certificate.figures}
+    figures = {figure.name: f"{figure.value:.4g}" for figure in certificate.figures}
     seconds = f"{result.bundle.info.training.seconds:.0f}"
     return [config.name, certificate.status, *(figures.get(k, "") for k in COLUMNS), seconds]
 
