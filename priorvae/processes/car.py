@@ -10,10 +10,9 @@ from typing import Any, ClassVar, final
 import numpy as np
 
 from priorvae.areas.types import Areas
-from priorvae.errors import ProcessError
 from priorvae.processes.base import Eigenbasis, Hyper
 from priorvae.processes.conditions import Condition
-from priorvae.processes.graph import Spectrum, adjacency_spectrum, refuse_isolated
+from priorvae.processes.graph import Spectrum, adjacency_spectrum, refuse_isolated, refuse_outside
 from priorvae.processes.spectral import Spectral
 
 __all__ = ["ProperCAR"]
@@ -41,13 +40,8 @@ class ProperCAR(Spectral):
 
     def __post_init__(self) -> None:
         refuse_isolated("car", self.areas)
-        low = 1 / self._spectrum.values[0]
-        for alpha in self.extremes("alpha"):
-            if not low < alpha < 1:
-                raise ProcessError(
-                    f"car: alpha must lie in ({low:.3g}, 1) on this graph for the precision "
-                    f"D - alpha W to be positive definite, got {alpha:g}"
-                )
+        purpose = "the precision D - alpha W to be positive definite"
+        refuse_outside("car: alpha", self.extremes("alpha"), self._spectrum, purpose)
 
     @cached_property
     def _spectrum(self) -> Spectrum:

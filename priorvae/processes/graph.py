@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -9,7 +10,13 @@ import numpy as np
 from priorvae.areas.types import Areas
 from priorvae.errors import ProcessError, preview
 
-__all__ = ["Spectrum", "adjacency_spectrum", "laplacian_spectrum", "refuse_isolated"]
+__all__ = [
+    "Spectrum",
+    "adjacency_spectrum",
+    "laplacian_spectrum",
+    "refuse_isolated",
+    "refuse_outside",
+]
 
 
 class Spectrum(NamedTuple):
@@ -47,6 +54,20 @@ def adjacency_spectrum(areas: Areas) -> Spectrum:
     """Decompose `D^-1/2 W D^-1/2`, of a graph without isolated areas, eigenvalues ascending."""
     scale = 1 / np.sqrt(areas.degrees)
     return Spectrum(*np.linalg.eigh(scale[:, None] * areas.adjacency.toarray() * scale))
+
+
+def refuse_outside(what: str, values: Iterable[float], spectrum: Spectrum, purpose: str) -> None:
+    """Refuse a dependence outside `(1 / lambda_min, 1)`, `lambda` of `adjacency_spectrum`.
+
+    Raises:
+        ProcessError: A value is outside; `what` names it and `purpose` says what it breaks.
+    """
+    low = 1 / spectrum.values[0]
+    for value in values:
+        if not low < value < 1:
+            raise ProcessError(
+                f"{what} must lie in ({low:.3g}, 1) on this graph for {purpose}, got {value:g}"
+            )
 
 
 def refuse_isolated(kind: str, areas: Areas) -> None:

@@ -10,10 +10,9 @@ from typing import Any, ClassVar, final
 import numpy as np
 
 from priorvae.areas.types import Areas
-from priorvae.errors import ProcessError
 from priorvae.processes.base import Eigenbasis, Hyper
 from priorvae.processes.conditions import Condition
-from priorvae.processes.graph import Spectrum, adjacency_spectrum, refuse_isolated
+from priorvae.processes.graph import Spectrum, adjacency_spectrum, refuse_isolated, refuse_outside
 from priorvae.processes.spectral import Spectral
 
 __all__ = ["SAR"]
@@ -46,13 +45,8 @@ class SAR(Spectral):
 
     def __post_init__(self) -> None:
         refuse_isolated("sar", self.areas)
-        low = 1 / self._spectrum.values[0]
-        for rho in self.extremes("rho"):
-            if not low < rho < 1:
-                raise ProcessError(
-                    f"sar: rho must lie in ({low:.3g}, 1) on this graph for I - rho D^-1 W to be "
-                    f"invertible, got {rho:g}"
-                )
+        purpose = "I - rho D^-1 W to be invertible"
+        refuse_outside("sar: rho", self.extremes("rho"), self._spectrum, purpose)
 
     @cached_property
     def _spectrum(self) -> Spectrum:
