@@ -1,0 +1,71 @@
+"""What a bundle must reach to be certified."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, PositiveFloat, PositiveInt
+
+from priorvae.config.section import Section
+
+__all__ = ["CertificateConfig", "PosteriorConfig"]
+
+
+class PosteriorConfig(Section):
+    """Real data on which the decoder's posterior is held against the exact one, with bounds.
+
+    Attributes:
+        data: Table of the data: a path or `builtin:NAME`.
+        id: Column of area ids (built-ins know theirs).
+        formula: As in `priorvae infer`.
+        family: As in `priorvae infer`.
+        correlation: Least correlation of the areas' posterior means with the exact ones.
+        rmse: Largest root mean squared difference of those means, in exact posterior sds.
+        sd_ratio: Largest deviation of the mean ratio of posterior sds from 1.
+        coverage_low: Least share of exact draws inside the decoder's 95 % intervals.
+        coverage_high: Largest such share.
+        hyper_pvalue: Least p-value of "the hyperparameters' posteriors are the same".
+    """
+
+    data: str
+    id: str | None = None
+    formula: str
+    family: Literal["poisson", "binomial"]
+    chains: PositiveInt = 4
+    warmup: PositiveInt = 1000
+    samples: PositiveInt = 1000
+    correlation: Annotated[float, Field(gt=0, le=1)] = 0.999
+    rmse: PositiveFloat = 0.10
+    sd_ratio: PositiveFloat = 0.03
+    coverage_low: Annotated[float, Field(gt=0, lt=1)] = 0.94
+    coverage_high: Annotated[float, Field(gt=0, lt=1)] = 0.96
+    hyper_pvalue: Annotated[float, Field(gt=0, lt=1)] = 0.01
+
+
+class CertificateConfig(Section):
+    """What a bundle must reach to be certified.
+
+    Attributes:
+        num_conditions: Hyperparameter values, spread over the trained range, that are judged.
+        covariance_error: Largest relative Frobenius error of the covariance.
+        worst_sd: Largest relative deviation of an area's marginal sd.
+        mean_sd: Largest deviation of the mean ratio of marginal sds from 1. Areas' errors average
+            out, so what is left here is a systematic shrinkage or inflation of the prior.
+        neighbour_correlation: Largest deviation of the neighbour-correlation ratio from 1.
+        bures_wasserstein: Largest squared Bures-Wasserstein distance over the trace.
+        mmd_pvalue: Least family-wise p-value of "decoder and process draw from one distribution".
+        importance_fraction: Least effective fraction of importance weights, or null for no bound.
+        num_draws: Draws for the figures that need them.
+        posterior: Data for the posterior's part of the certificate, or null to leave it out.
+    """
+
+    num_conditions: Annotated[int, Field(ge=7)] = 7
+    covariance_error: PositiveFloat = 0.05
+    worst_sd: PositiveFloat = 0.05
+    mean_sd: PositiveFloat = 0.025
+    neighbour_correlation: PositiveFloat = 0.05
+    bures_wasserstein: PositiveFloat = 0.01
+    mmd_pvalue: Annotated[float, Field(gt=0, lt=1)] = 0.01
+    importance_fraction: Annotated[float, Field(gt=0, le=1)] | None = None
+    num_draws: Annotated[int, Field(ge=100)] = 1000
+    posterior: PosteriorConfig | None = None
