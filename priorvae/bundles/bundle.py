@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,11 +14,10 @@ from priorvae.areas.types import Areas
 from priorvae.bundles.info import BundleInfo
 from priorvae.decoders import numpy_backend
 from priorvae.decoders.spec import Decoder
-from priorvae.errors import BundleError
-from priorvae.processes.base import Gaussian
-from priorvae.processes.build import ON_GRAPHS
+from priorvae.errors import BundleError, ConfigError, ProcessError
+from priorvae.processes.base import Process
+from priorvae.processes.build import build_process, read_process
 from priorvae.processes.conditions import Condition
-from priorvae.processes.gp import GP
 
 if TYPE_CHECKING:
     import jax
@@ -39,12 +38,14 @@ class Bundle:
         areas: The map, in the order of `f`; without geometry.
         weights: The decoder's weights by flat name.
         path: Directory the bundle was read from, or None.
+        arrays: Numbers its process is made of beyond map and hyperparameters.
     """
 
     info: BundleInfo
     areas: Areas
     weights: Mapping[str, np.ndarray]
     path: Path | None = None
+    arrays: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     @cached_property
     def conditions(self) -> tuple[Condition, ...]:
@@ -55,7 +56,7 @@ class Bundle:
     def decoder(self) -> Decoder:
         """The decoder's specification."""
         return Decoder.from_records(
-            self.info.decoder, self.info.latent_dim, self.info.num_areas, self.conditions
+            self.info.decoder, self.info.latent_dim, self.size, self.conditions
         )
 
     @property
@@ -70,8 +71,14 @@ class Bundle:
 
     @property
     def num_areas(self) -> int:
-        """Length of `f`."""
+        """Areas of the map."""
         return self.info.num_areas
+
+    @property
+    def size(self) -> int:
+        """Length of `f`: one value an area, in each layer where there are layers."""
+        layers = self.info.layers
+        return self.num_areas * (1 if layers is None else len(layers.labels))
 
     @property
     def is_linear(self) -> bool:
@@ -112,20 +119,16 @@ class Bundle:
         z = jax.random.normal(key, (num_draws, self.latent_dim))
         return jax.vmap(lambda row: self.decode(row, hyper))(z)
 
-    def process(self) -> Gaussian:
+    def process(self) -> Process:
         """Return the exact process this bundle stands for, on the same map.
 
         Raises:
-            BundleError: The process kind is not known to this version.
+            BundleError: The process is not known to this version.
         """
-        info = self.info.process
-        hyperprior = tuple(record.to_condition() for record in info.hyperprior)
-        if info.kind == "gp" and info.kernel is not None:
-            distance = info.distance or "euclidean"
-            return GP(self.areas, info.kernel, hyperprior, info.fixed, info.nugget, distance)
-        if info.kind in ON_GRAPHS:
-            return ON_GRAPHS[info.kind](self.areas, hyperprior, info.fixed)
-        raise BundleError(
-            f"{self.path or self.info.id}: process {info.kind!r} is not known to this version of "
-            "priorvae; update it"
-        )
+        try:
+            return build_process(read_process(self.info.process.config), self.areas, self.arrays)
+        except (ConfigError, ProcessError) as error:
+            raise BundleError(
+                f"{self.path or self.info.id}: its process cannot be built by this version of "
+                f"priorvae ({error}); update it"
+            ) from None

@@ -11,14 +11,17 @@ from priorvae.bundles.info import (
     BoundaryInfo,
     BundleInfo,
     ConditionInfo,
+    LayersInfo,
     ProcessInfo,
     TrainingInfo,
 )
+from priorvae.config import ProcessConfig
 from priorvae.decoders.spec import Decoder, Weights
 from priorvae.environment import git_commit
-from priorvae.processes.base import Gaussian
+from priorvae.processes.base import Process
 from priorvae.processes.conditions import Condition
 from priorvae.processes.gp import GP
+from priorvae.processes.hypers import in_km
 
 __all__ = ["describe"]
 
@@ -28,7 +31,8 @@ UNTRAINED = TrainingInfo(steps=0, seconds=0.0, device="none")
 def describe(
     decoder: Decoder,
     weights: Weights,
-    process: Gaussian,
+    process: Process,
+    config: ProcessConfig,
     *,
     name: str,
     type: str,
@@ -43,6 +47,7 @@ def describe(
         decoder: The decoder's specification.
         weights: Its weights, for their type.
         process: What it stands for.
+        config: Its configuration.
         name: Name of the run.
         type: Published name of the kind of decoder, such as `PriorCVAE`.
         seed: Seed of the run.
@@ -52,7 +57,7 @@ def describe(
     """
     from priorvae import __version__
 
-    info = _process(process)
+    info = _process(process, config)
     place = f"{level or 'areas'}/{iso3 or name}"
     return BundleInfo(
         format_version=FORMAT_VERSION,
@@ -68,7 +73,8 @@ def describe(
         process=info,
         conditions=_conditions(decoder.conditions),
         latent_dim=decoder.latent_dim,
-        num_areas=decoder.num_areas,
+        num_areas=len(process.areas),
+        layers=_layers(process),
         decoder=decoder.records(),
         dtype=str(next(iter(weights.values())).dtype),  # type: ignore[arg-type]
         areas_sha256=process.areas.fingerprint(),
@@ -77,18 +83,19 @@ def describe(
     )
 
 
-def _process(process: Gaussian) -> ProcessInfo:
-    kernel, distance = (
-        (process.kernel, process.distance) if isinstance(process, GP) else (None, None)
-    )
+def _process(process: Process, config: ProcessConfig) -> ProcessInfo:
     return ProcessInfo(
         kind=process.kind,
-        kernel=kernel,
-        distance=distance,
+        kernel=process.kernel if isinstance(process, GP) else None,
         nugget=process.nugget,
         fixed=dict(process.fixed),
         hyperprior=_conditions(process.conditions),
+        config=in_km(config, process.areas).model_dump(mode="json"),
     )
+
+
+def _layers(process: Process) -> LayersInfo | None:
+    return None if process.layers is None else LayersInfo(**process.layers._asdict())
 
 
 def _conditions(conditions: tuple[Condition, ...]) -> tuple[ConditionInfo, ...]:

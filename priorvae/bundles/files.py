@@ -23,6 +23,7 @@ __all__ = [
     "EVALUATION",
     "GOLDEN",
     "INFO",
+    "PROCESS",
     "WEIGHTS",
     "areas_csv",
     "checksum",
@@ -39,6 +40,7 @@ WEIGHTS = "decoder.safetensors"
 AREAS = "areas.csv"
 EDGES = "edges.csv"
 GOLDEN = "golden.npz"
+PROCESS = "process.safetensors"
 EVALUATION = "evaluation.json"
 CARD = "README.md"
 CHECKSUMS = "SHA256SUMS"
@@ -56,8 +58,8 @@ def weights_bytes(weights: Mapping[str, np.ndarray]) -> bytes:
     )
 
 
-def read_weights(data: bytes) -> dict[str, np.ndarray]:
-    """Read weights from safetensors bytes.
+def read_weights(data: bytes, name: str = WEIGHTS) -> dict[str, np.ndarray]:
+    """Read weights, or the arrays of a process, from safetensors bytes.
 
     Raises:
         BundleError: The bytes are not safetensors.
@@ -65,7 +67,7 @@ def read_weights(data: bytes) -> dict[str, np.ndarray]:
     try:
         return safetensors.numpy.load(data)
     except SafetensorError as error:
-        raise BundleError(f"{WEIGHTS} is not a safetensors file: {error}") from None
+        raise BundleError(f"{name} is not a safetensors file: {error}") from None
 
 
 def areas_csv(areas: Areas) -> bytes:

@@ -15,6 +15,7 @@ __all__ = [
     "CertificateInfo",
     "ConditionInfo",
     "FileInfo",
+    "LayersInfo",
     "ProcessInfo",
     "TrainingInfo",
 ]
@@ -42,15 +43,31 @@ class ConditionInfo(_Part):
         return Condition(**self.model_dump())
 
 
+class LayersInfo(_Part):
+    """What is stacked on the map; see `priorvae.processes.Layers`."""
+
+    name: str
+    labels: tuple[str, ...]
+
+
 class ProcessInfo(_Part):
-    """The prior the decoder stands for: enough to simulate it again."""
+    """The prior the decoder stands for: enough to simulate it again.
+
+    Attributes:
+        kind: Kind of process.
+        kernel: Of a Gaussian process.
+        nugget: Variance added to the diagonal.
+        fixed: Hyperparameters held constant.
+        hyperprior: The free ones.
+        config: The section `process` of the configuration, with every length in km.
+    """
 
     kind: str
     kernel: str | None
-    distance: str | None = None
     nugget: NonNegativeFloat
     fixed: dict[str, float]
     hyperprior: tuple[ConditionInfo, ...]
+    config: dict[str, Any]
 
 
 class BoundaryInfo(_Part):
@@ -104,6 +121,7 @@ class BundleInfo(_Part):
     conditions: tuple[ConditionInfo, ...]
     latent_dim: PositiveInt
     num_areas: PositiveInt
+    layers: LayersInfo | None = None
     decoder: list[dict[str, Any]]
     dtype: Literal["float32", "float64"]
     areas_sha256: str

@@ -42,7 +42,8 @@ def load_bundle(path: str | Path) -> Bundle:
         contents = _read_files(directory, info)
         areas = files.read_areas_files(contents[files.AREAS], contents[files.EDGES], info.boundary)
         _check_areas(areas, info)
-        bundle = Bundle(info, areas, files.read_weights(contents[files.WEIGHTS]), directory)
+        weights = files.read_weights(contents[files.WEIGHTS])
+        bundle = Bundle(info, areas, weights, directory, _read_arrays(contents))
         bundle.decoder.check_weights(bundle.weights)
         _check_golden(bundle, contents[files.GOLDEN])
     except (BundleError, AreasError, ConditionError) as error:
@@ -93,6 +94,12 @@ def _read_files(directory: Path, info: BundleInfo) -> dict[str, bytes]:
             raise BundleError(f"checksum: {name} is not the file that was written")
         contents[name] = data
     return contents
+
+
+def _read_arrays(contents: dict[str, bytes]) -> dict[str, np.ndarray]:
+    """Read the arrays of the process, which most have none of."""
+    data = contents.get(files.PROCESS)
+    return {} if data is None else files.read_weights(data, files.PROCESS)
 
 
 def _parse_sums(data: bytes) -> list[tuple[str, str]]:

@@ -42,6 +42,8 @@ def write_bundle(bundle: Bundle, directory: Path, evaluation: str | None = None)
         files.GOLDEN: files.golden_npz(*_golden(bundle)),
         files.CARD: card(bundle).encode(),
     }
+    if bundle.arrays:
+        contents[files.PROCESS] = files.weights_bytes(bundle.arrays)
     if evaluation is not None:
         contents[files.EVALUATION] = evaluation.encode()
     listed = {

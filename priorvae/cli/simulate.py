@@ -21,8 +21,9 @@ def simulate(
         ),
     ] = None,
     sampler: Annotated[
-        str, typer.Option(help="auto, cholesky, interpolated-root or eigenbasis.")
-    ] = "auto",
+        str | None,
+        typer.Option(help="How draws are made; that of the configuration, or auto, by default."),
+    ] = None,
 ) -> None:
     """Draw from the prior: arrays draws (draw, area), one per hyperparameter, and area_ids."""
     from priorvae.config import load_config

@@ -1,31 +1,48 @@
 """One validated configuration a run; a file for each section of the YAML."""
 
+from priorvae.config.aggregated import AggregatedConfig, PopulationConfig
 from priorvae.config.areas import AreasConfig
 from priorvae.config.certificate import CertificateConfig, PosteriorConfig
+from priorvae.config.function import FunctionConfig
 from priorvae.config.gp import AnisotropyConfig, GPConfig, KernelConfig, TermConfig
 from priorvae.config.graph import BYM2Config, CARConfig, ICARConfig, LerouxConfig, SARConfig
 from priorvae.config.hyper import HyperConfig
 from priorvae.config.model import ModelConfig, TrainingConfig
+from priorvae.config.multivariate import MultivariateConfig
 from priorvae.config.processes import ProcessConfig
 from priorvae.config.run import RunConfig, dump_config, load_config, parse_config
+from priorvae.config.spacetime import (
+    AR1Config,
+    GneitingConfig,
+    RandomWalkConfig,
+    SpaceTimeConfig,
+)
 from priorvae.config.spatial import SpatialConfig
 
 __all__ = [
+    "AR1Config",
+    "AggregatedConfig",
     "AnisotropyConfig",
     "AreasConfig",
     "BYM2Config",
     "CARConfig",
     "CertificateConfig",
+    "FunctionConfig",
     "GPConfig",
+    "GneitingConfig",
     "HyperConfig",
     "ICARConfig",
     "KernelConfig",
     "LerouxConfig",
     "ModelConfig",
+    "MultivariateConfig",
+    "PopulationConfig",
     "PosteriorConfig",
     "ProcessConfig",
+    "RandomWalkConfig",
     "RunConfig",
     "SARConfig",
+    "SpaceTimeConfig",
     "SpatialConfig",
     "TermConfig",
     "TrainingConfig",

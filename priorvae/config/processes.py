@@ -4,8 +4,15 @@ from typing import Annotated
 
 from pydantic import Field
 
+from priorvae.config.aggregated import AggregatedConfig
+from priorvae.config.function import FunctionConfig
+from priorvae.config.multivariate import MultivariateConfig
+from priorvae.config.spacetime import SpaceTimeConfig
 from priorvae.config.spatial import SpatialConfig
 
 __all__ = ["ProcessConfig"]
 
-ProcessConfig = Annotated[SpatialConfig, Field(discriminator="kind")]
+ProcessConfig = Annotated[
+    SpatialConfig | SpaceTimeConfig | MultivariateConfig | AggregatedConfig | FunctionConfig,
+    Field(discriminator="kind"),
+]

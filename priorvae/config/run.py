@@ -30,6 +30,7 @@ class RunConfig(Section):
     iso3: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] | None = None
     areas: AreasConfig
     process: ProcessConfig
+    sampler: str = "auto"
     model: ModelConfig
     training: TrainingConfig = TrainingConfig()
     certificate: CertificateConfig = CertificateConfig()

@@ -46,7 +46,7 @@ class Simulation(NamedTuple):
 
 
 def posterior_fidelity(
-    key: jax.Array, bundle: Bundle, settings: PosteriorConfig
+    key: jax.Array, bundle: Bundle, process: Gaussian, settings: PosteriorConfig
 ) -> PosteriorFidelity:
     """Fit one regression with a bundle and with the process it stands for, and compare.
 
@@ -55,13 +55,13 @@ def posterior_fidelity(
     Args:
         key: Random key of the simulated data, the chains and the permutation tests.
         bundle: The bundle.
+        process: That process.
         settings: Data (`simulated` for counts drawn from the process), formula and sampler.
 
     Raises:
         DataError: The data cannot be used.
         RunError: The sampler fails.
     """
-    process = bundle.process()
     data_key, fit_key, test_key = split(key, 3)
     data, truth, described = _data(data_key, bundle, process, settings)
     ours, theirs = (

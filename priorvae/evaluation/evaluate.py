@@ -12,7 +12,7 @@ from priorvae.evaluation.document import Evaluation
 from priorvae.evaluation.prior import PriorFidelity, evaluate_prior
 from priorvae.evaluation.targets import split
 from priorvae.objectives import reference_decoder
-from priorvae.processes.base import Gaussian
+from priorvae.processes.base import Gaussian, Process, require_gaussian
 
 if TYPE_CHECKING:
     import jax
@@ -23,32 +23,40 @@ LARGEST_REFERENCE = 1500
 """Areas beyond which the analytic reference decoder takes minutes to build."""
 
 
-def evaluate_bundle(bundle: Bundle, config: CertificateConfig, *, seed: int) -> Evaluation:
+def evaluate_bundle(
+    bundle: Bundle, process: Process, config: CertificateConfig, *, seed: int
+) -> Evaluation:
     """Measure a bundle against the process it stands for, and judge it.
 
     Args:
         bundle: The bundle.
+        process: That process.
         config: What to measure and the thresholds; the posterior's part where it names data.
         seed: Seed of the draws, the permutations and the sampler.
+
+    Raises:
+        ProcessError: Posteriors are asked for, and the process has no exact one.
     """
     import jax
 
     prior_key, posterior_key = split(jax.random.key(seed))
     start = time.perf_counter()
-    prior = _measure_prior(prior_key, bundle, config)
+    prior = _measure_prior(prior_key, bundle, process, config)
     seconds = {"prior": time.perf_counter() - start}
     posterior = None
     if config.posterior is not None:
         from priorvae.evaluation.comparison import posterior_fidelity
 
         start = time.perf_counter()
-        posterior = posterior_fidelity(posterior_key, bundle, config.posterior)
+        exact = require_gaussian(process, "certificate.posterior")
+        posterior = posterior_fidelity(posterior_key, bundle, exact, config.posterior)
         seconds["posterior"] = time.perf_counter() - start
     return Evaluation(prior, posterior, certify(prior, posterior, config), seconds)
 
 
-def _measure_prior(key: jax.Array, bundle: Bundle, config: CertificateConfig) -> PriorFidelity:
-    process = bundle.process()
+def _measure_prior(
+    key: jax.Array, bundle: Bundle, process: Process, config: CertificateConfig
+) -> PriorFidelity:
     return evaluate_prior(
         key,
         bundle,
@@ -59,11 +67,12 @@ def _measure_prior(key: jax.Array, bundle: Bundle, config: CertificateConfig) ->
     )
 
 
-def _reference(bundle: Bundle, process: Gaussian) -> Bundle | None:
+def _reference(bundle: Bundle, process: Process) -> Bundle | None:
     """Return the analytic decoder of a bundle's process, as a bundle, where it is a yardstick."""
     apart = bundle.info.type != "reference" and bool(bundle.conditions)
-    if not apart or len(process.areas) > LARGEST_REFERENCE:
+    if not apart or not isinstance(process, Gaussian) or process.size > LARGEST_REFERENCE:
         return None
     decoder, weights = reference_decoder(process)
     changed = {"decoder": decoder.records(), "latent_dim": decoder.latent_dim}
-    return Bundle(bundle.info.model_copy(update=changed), bundle.areas, weights)
+    info = bundle.info.model_copy(update=changed)
+    return Bundle(info, bundle.areas, weights, arrays=bundle.arrays)

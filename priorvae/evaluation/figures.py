@@ -23,8 +23,8 @@ from priorvae.evaluation.drawing import (
 )
 from priorvae.evaluation.posterior import HyperFidelity, PosteriorFidelity
 from priorvae.evaluation.prior import Decoder, PriorFidelity, moments_of, shortfall
-from priorvae.evaluation.targets import Conditional, Mixture, split
-from priorvae.processes.base import Gaussian
+from priorvae.evaluation.targets import build_target, split
+from priorvae.processes.base import Process
 
 if TYPE_CHECKING:
     import jax
@@ -62,11 +62,11 @@ class View(NamedTuple):
 
 
 def look(
-    key: jax.Array, decoder: Decoder, process: Gaussian, prior: PriorFidelity
+    key: jax.Array, decoder: Decoder, process: Process, prior: PriorFidelity
 ) -> tuple[View, ...]:
     """Look at a decoder at the first, middle and last point it was judged at."""
     points = [prior.points[i] for i in sorted({0, len(prior.points) // 2, len(prior.points) - 1})]
-    target = Mixture(process) if prior.mixture else Conditional(process)
+    target = build_target(process, prior.mixture)
     units = {condition.name: condition.unit for condition in process.conditions}
     views = []
     for point, view_key in zip(points, split(key, len(points)), strict=True):

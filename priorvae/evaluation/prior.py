@@ -11,14 +11,13 @@ import numpy as np
 from priorvae.errors import BundleError, preview
 from priorvae.evaluation import metrics, twosample
 from priorvae.evaluation.targets import (
-    Conditional,
-    Mixture,
     Target,
+    build_target,
     condition_grid,
     generator,
     split,
 )
-from priorvae.processes.base import Gaussian
+from priorvae.processes.base import Process
 from priorvae.processes.conditions import Condition
 
 if TYPE_CHECKING:
@@ -202,7 +201,7 @@ class Moments(NamedTuple):
 def evaluate_prior(
     key: jax.Array,
     decoder: Decoder,
-    process: Gaussian,
+    process: Process,
     *,
     num_conditions: int = 7,
     num_draws: int = 1000,
@@ -216,7 +215,7 @@ def evaluate_prior(
     Args:
         key: Random key of the draws.
         decoder: The decoder to judge.
-        process: The Gaussian process it stands for, on the same areas in the same order.
+        process: The process it stands for, on the same areas in the same order.
         num_conditions: Values of the hyperparameter, equally spaced on its transformed scale.
         num_draws: Draws of each side for the two-sample tests.
         num_moment_draws: Draws for the moments of a decoder that is not linear in z.
@@ -228,7 +227,7 @@ def evaluate_prior(
     _check_areas(decoder, process)
     mixture = not decoder.conditions and bool(process.conditions)
     hypers = [{}] if mixture else condition_grid(decoder.conditions, num_conditions)
-    target = Mixture(process) if mixture else Conditional(process)
+    target = build_target(process, mixture)
     judge = _Judge(target, process, num_draws, num_moment_draws, num_permutations(len(hypers)))
     ours, theirs = split(key)
     return PriorFidelity(
@@ -242,7 +241,7 @@ def evaluate_prior(
     )
 
 
-def _check_areas(decoder: Decoder, process: Gaussian) -> None:
+def _check_areas(decoder: Decoder, process: Process) -> None:
     ours, theirs = tuple(decoder.area_ids), process.areas.ids
     if ours == theirs:
         return
@@ -280,7 +279,7 @@ class _Judge(NamedTuple):
     """Measures decoders against one target."""
 
     target: Target
-    process: Gaussian
+    process: Process
     num_draws: int
     num_moment_draws: int
     num_permutations: int
@@ -303,7 +302,7 @@ class _Judge(NamedTuple):
         known = moments.draws is None and self.target.gaussian
         return PointFidelity(
             hyper=dict(hyper),
-            **_figures(moments, expected, self.process.areas.edges, self.process.areas.ids),
+            **_figures(moments, expected, self.process.edges, self.process.sites),
             importance_fraction=metrics.importance_fraction(moments.covariance, expected)
             if known
             else None,
@@ -319,12 +318,11 @@ class _Judge(NamedTuple):
         self, key: jax.Array, expected: np.ndarray, hyper: Mapping[str, float]
     ) -> dict[str, float]:
         """Return the worst figures that draws of the process itself give."""
-        areas = self.process.areas
         repeats = []
         for repeat in split(key, NULL_REPEATS):
             draws = self.target.sample(repeat, hyper, self.num_moment_draws)
             moments = Moments(np.cov(draws, rowvar=False), draws.mean(0), draws)
-            repeats.append(_figures(moments, expected, areas.edges, areas.ids))
+            repeats.append(_figures(moments, expected, self.process.edges, self.process.sites))
         return {
             name: max((float(r[name]) for r in repeats), key=lambda v: shortfall(name, v))
             for name in FROM_MOMENTS

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from priorvae.bundles import Bundle, BundleInfo
     from priorvae.evaluation.document import Evaluation
     from priorvae.evaluation.drawing import ReportFigure
+    from priorvae.processes import Process
 
 __all__ = ["collect_figures", "render_report", "write_report"]
 
@@ -25,6 +26,7 @@ def write_report(
     *,
     evaluation: Evaluation,
     bundle: Bundle,
+    process: Process,
     areas: Areas,
     metrics_path: Path | None = None,
     environment: Mapping[str, str] | None = None,
@@ -35,6 +37,7 @@ def write_report(
         path: File to write; an earlier report is replaced.
         evaluation: What was measured, and the verdict.
         bundle: The bundle it was measured on.
+        process: The process it was measured against.
         areas: Its map, with geometry where that is at hand.
         metrics_path: `metrics.jsonl` of its training, where that is at hand.
         environment: Versions and devices by name, shown with the provenance.
@@ -43,7 +46,7 @@ def write_report(
         evaluation=evaluation,
         bundle_info=bundle.info,
         areas=areas,
-        figures=collect_figures(bundle, evaluation, areas, metrics_path),
+        figures=collect_figures(bundle, process, evaluation, areas, metrics_path),
         environment=environment,
     )
     partial = path.with_name(f".{path.name}.partial")
@@ -52,7 +55,11 @@ def write_report(
 
 
 def collect_figures(
-    bundle: Bundle, evaluation: Evaluation, areas: Areas, metrics_path: Path | None = None
+    bundle: Bundle,
+    process: Process,
+    evaluation: Evaluation,
+    areas: Areas,
+    metrics_path: Path | None = None,
 ) -> list[ReportFigure]:
     """Draw every figure there is something to show for; draws come from the bundle's seed."""
     import jax
@@ -61,7 +68,7 @@ def collect_figures(
     from priorvae.evaluation import figures
 
     key = jax.random.key(bundle.info.seed)
-    views = figures.look(key, bundle, bundle.process(), evaluation.prior)
+    views = figures.look(key, bundle, process, evaluation.prior)
     config = CertificateConfig.model_validate(evaluation.certificate.thresholds)
     found = [
         figures.threshold_figure(evaluation.prior, config),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 from scipy.stats import qmc
 
-from priorvae.processes.base import Gaussian
+from priorvae.processes.base import Gaussian, Process, require_gaussian
 from priorvae.processes.conditions import Condition
 from priorvae.processes.mixture import mixture_covariance
 
@@ -20,6 +20,7 @@ __all__ = [
     "Conditional",
     "Mixture",
     "Target",
+    "build_target",
     "condition_grid",
     "generator",
     "split",
@@ -58,6 +59,16 @@ class Target(Protocol):
     def sample(self, key: jax.Array, hyper: Mapping[str, float], num_draws: int) -> np.ndarray:
         """Draw independent fields `(draw, area)` in float64."""
         ...
+
+
+def build_target(process: Process, mixture: bool) -> Target:
+    """Return the process given its hyperparameters, or with them integrated out.
+
+    Raises:
+        ProcessError: The process has no covariance.
+    """
+    exact = require_gaussian(process, "the certificate")
+    return Mixture(exact) if mixture else Conditional(exact)
 
 
 class Conditional:

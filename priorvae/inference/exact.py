@@ -48,7 +48,7 @@ class ExactPrior:
         """Length of `z`: one latent per area, or the rank of a singular covariance."""
         basis = self.process.eigenbasis
         if basis is None:
-            return len(self.process.areas)
+            return self.process.size
         return basis.right.shape[0 if basis.orthonormal else 1]
 
     @property

@@ -15,6 +15,7 @@ from priorvae.inference.exact import ExactPrior
 from priorvae.inference.maps import geometry_for
 from priorvae.inference.output import check_out, write_fit
 from priorvae.inference.sampling import ChainMethod, Fit, fit
+from priorvae.processes.base import require_gaussian
 
 __all__ = ["infer", "load_data"]
 
@@ -70,7 +71,7 @@ def infer(
     result = fit(
         jax.random.key(seed),
         regression,
-        ExactPrior(loaded.process()) if exact else loaded,
+        ExactPrior(require_gaussian(loaded.process(), "exact inference")) if exact else loaded,
         num_warmup=num_warmup,
         num_samples=num_samples,
         num_chains=num_chains,

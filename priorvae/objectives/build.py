@@ -30,7 +30,7 @@ def build_objective(config: ModelConfig, process: Gaussian) -> VAE:
     gives them to encoder and decoder alike.
     """
     conditions = process.conditions if config.type == "PriorCVAE" else ()
-    n = len(process.areas)
+    n = process.size
     latent_dim = n if config.latent_dim == "auto" else config.latent_dim
     degrees = _gate_degrees(process) if conditions and config.structure == "gated-linear" else ()
     layers = _layers(config, process, conditions, degrees)
@@ -51,11 +51,7 @@ def build_objective(config: ModelConfig, process: Gaussian) -> VAE:
 def likelihood_variance(config: ModelConfig, process: Gaussian) -> float:
     """Return `s^2`: the configured number times the mean marginal variance at mid-range."""
     middle = {c.name: float(c.from_unit(0.0)) for c in process.conditions}
-    return (
-        config.likelihood_variance
-        * float(np.trace(process.covariance(middle)))
-        / len(process.areas)
-    )
+    return config.likelihood_variance * float(np.trace(process.covariance(middle))) / process.size
 
 
 def _layers(
@@ -64,7 +60,7 @@ def _layers(
     conditions: tuple[Condition, ...],
     degrees: tuple[int, ...],
 ) -> tuple[Layer, ...]:
-    n = len(process.areas)
+    n = process.size
     if config.structure == "mlp":
         hidden: list[Layer] = [ConcatCondition()] if conditions else []
         for width in _widths(config, n):

@@ -6,24 +6,28 @@ import numpy as np
 
 from priorvae.decoders.layers import Dense, Gate, Mixture
 from priorvae.decoders.spec import Decoder
-from priorvae.processes.base import Eigenbasis, Gaussian
+from priorvae.processes.base import Eigenbasis, Gaussian, Process, require_gaussian
 from priorvae.processes.roots import InterpolatedRoot
 
 __all__ = ["reference_decoder"]
 
 
-def reference_decoder(process: Gaussian) -> tuple[Decoder, dict[str, np.ndarray]]:
+def reference_decoder(process: Process) -> tuple[Decoder, dict[str, np.ndarray]]:
     """Return the decoder that a Gaussian process has without learning, and its float64 weights.
 
     Given theta a Gaussian prior is linear in z: `f = R(theta) z`. With an eigenbasis that serves
     every theta (the CAR family) `R` is two matrices and a gate; otherwise the symmetric root is
     interpolated over theta as a mixture of a few matrices.
+
+    Raises:
+        ProcessError: The process is not Gaussian.
     """
+    process = require_gaussian(process, "model.type reference")
     basis = process.eigenbasis
     if basis is not None:
         return _spectral(process, basis)
     root = InterpolatedRoot.fit(process.root, process.conditions)
-    n = len(process.areas)
+    n = process.size
     layer = Mixture(units=n, rank=len(root.matrices), degrees=root.degrees)
     decoder = Decoder(n, n, process.conditions, (layer,))
     weights = {
@@ -38,7 +42,7 @@ def _spectral(process: Gaussian, basis: Eigenbasis) -> tuple[Decoder, dict[str, 
     series = gate.coefficients @ gate.matrices[:, :, 0]
     rank, n = basis.right.shape
     layers = (Dense(rank, bias=False), Gate(gate.degrees), Dense(n, bias=False))
-    decoder = Decoder(basis.right.shape[1], len(process.areas), process.conditions, layers)
+    decoder = Decoder(basis.right.shape[1], process.size, process.conditions, layers)
     weights = {
         "layers.0.kernel": np.ascontiguousarray(basis.right.T),
         "layers.1.coefficients": series,

@@ -15,6 +15,7 @@ from priorvae.errors import AreasError, BundleError, InputError
 from priorvae.evaluation.document import Evaluation, to_json
 from priorvae.evaluation.evaluate import evaluate_bundle
 from priorvae.evaluation.report import write_report
+from priorvae.processes import Process
 
 __all__ = ["evaluate_path", "map_of"]
 
@@ -45,8 +46,10 @@ def evaluate_path(
     config = _thresholds(loaded)
     if not posterior:
         config = config.model_copy(update={"posterior": None})
-    result = evaluate_bundle(loaded, config, seed=loaded.info.seed if seed is None else seed)
-    _write(out, result, loaded)
+    process = loaded.process()
+    seed = loaded.info.seed if seed is None else seed
+    result = evaluate_bundle(loaded, process, config, seed=seed)
+    _write(out, result, loaded, process)
     return result
 
 
@@ -73,7 +76,7 @@ def _check_out(out: Path) -> None:
         )
 
 
-def _write(out: Path, evaluation: Evaluation, bundle: Bundle) -> None:
+def _write(out: Path, evaluation: Evaluation, bundle: Bundle, process: Process) -> None:
     """Write `evaluation.json` and `report.html` into a directory."""
     out.mkdir(parents=True, exist_ok=True)
     (out / "evaluation.json").write_text(to_json(evaluation), encoding="utf-8")
@@ -81,6 +84,7 @@ def _write(out: Path, evaluation: Evaluation, bundle: Bundle) -> None:
         out / "report.html",
         evaluation=evaluation,
         bundle=bundle,
+        process=process,
         areas=map_of(bundle),
         metrics_path=None if bundle.path is None else bundle.path.parent / "metrics.jsonl",
         environment=shown_environment(),

@@ -8,18 +8,18 @@ import shutil
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
-from priorvae.areas import Areas, read_areas
+from priorvae.areas import read_areas
 from priorvae.config import RunConfig
 from priorvae.errors import InputError
 from priorvae.listener import Listener, Silent
-from priorvae.processes import build_process
+from priorvae.processes import Process, build_process
 from priorvae.processes.samplers import Sampler, build_sampler
-from priorvae.processes.simulate import BLOCK, Draws, simulate
+from priorvae.processes.simulate import Draws, block_size, simulate
 
 __all__ = ["simulate_draws"]
 
@@ -29,7 +29,7 @@ def simulate_draws(
     *,
     num_draws: int,
     out: Path,
-    sampler: str = "auto",
+    sampler: str | None = None,
     listener: Listener | None = None,
 ) -> Sampler:
     """Write draws of a configuration's process, holding one block of them in memory.
@@ -41,7 +41,8 @@ def simulate_draws(
         config: The run's configuration; its `seed` is the seed of the draws.
         num_draws: How many.
         out: File to write, `.npz` or `.zarr`; must not exist.
-        sampler: `auto`, or a name in `priorvae.processes.samplers.SAMPLERS`.
+        sampler: `auto`, or a name in `priorvae.processes.samplers.SAMPLERS`; that of the
+            configuration where None.
         listener: Told about the progress.
 
     Returns:
@@ -59,23 +60,22 @@ def simulate_draws(
     listener.stage("Preparing the sampler")
     areas = read_areas(**config.areas.model_dump())
     process = build_process(config.process, areas)
-    source = build_sampler(process, sampler)
-    blocks = simulate(jax.random.key(config.seed), process, source, num_draws)
+    source = build_sampler(process, sampler or config.sampler)
     record = {
         "name": config.name,
         "seed": config.seed,
         "process": config.process.model_dump(mode="json"),
-        "areas_sha256": areas.fingerprint(),
+        "areas_sha256": process.areas.fingerprint(),
         "sampler": source.name,
         "relative_error_of_the_root": source.error,
     }
-    names = [condition.name for condition in process.conditions]
+    layout = _Layout(process, num_draws, record)
+    blocks = simulate(jax.random.key(config.seed), process, source, num_draws)
     out.parent.mkdir(parents=True, exist_ok=True)
     partial = out.with_name(f".{out.name}.partial")
     listener.stage("Drawing")
     try:
-        shown = _shown(blocks, num_draws, listener)
-        _WRITERS[out.suffix](partial, shown, num_draws, names, areas, record)
+        _WRITERS[out.suffix](partial, _shown(blocks, layout, listener), layout)
         os.replace(partial, out)
     except BaseException:
         shutil.rmtree(partial) if partial.is_dir() else partial.unlink(missing_ok=True)
@@ -83,63 +83,82 @@ def simulate_draws(
     return source
 
 
-def _shown(blocks: Iterator[Draws], num_draws: int, listener: Listener) -> Iterator[Draws]:
+class _Layout(NamedTuple):
+    """What an archive of draws holds beside the draws."""
+
+    process: Process
+    num_draws: int
+    record: dict[str, Any]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of the draws: `(draw, area)`, or `(draw, layer, area)`."""
+        layers = () if self.process.layers is None else (self.process.num_layers,)
+        return (self.num_draws, *layers, len(self.process.areas))
+
+    @property
+    def names(self) -> list[str]:
+        """Of the hyperparameters that vary."""
+        return [condition.name for condition in self.process.conditions]
+
+    @property
+    def labels(self) -> dict[str, list[str]]:
+        """Names along the axes of the draws."""
+        layers = self.process.layers
+        stacked = {} if layers is None else {layers.name: list(layers.labels)}
+        return {"area_ids": list(self.process.areas.ids), **stacked}
+
+
+def _shown(blocks: Iterator[Draws], layout: _Layout, listener: Listener) -> Iterator[Draws]:
+    size = block_size(layout.process)
     for index, block in enumerate(blocks):
         yield block
-        listener.count(min((index + 1) * BLOCK, num_draws), num_draws)
+        listener.count(min((index + 1) * size, layout.num_draws), layout.num_draws)
 
 
-def _write_npz(
-    path: Path,
-    blocks: Iterator[Draws],
-    num_draws: int,
-    names: list[str],
-    areas: Areas,
-    record: dict[str, Any],
-) -> None:
+def _write_npz(path: Path, blocks: Iterator[Draws], layout: _Layout) -> None:
     """Stream the fields into the archive; the few hyperparameters are kept till last."""
-    kept: dict[str, list[np.ndarray]] = {name: [] for name in names}
+    kept: dict[str, list[np.ndarray]] = {name: [] for name in layout.names}
     with zipfile.ZipFile(path, "w", allowZip64=True) as archive:
         with archive.open("draws.npy", "w", force_zip64=True) as file:
-            header = {"descr": "<f8", "fortran_order": False, "shape": (num_draws, len(areas))}
+            header = {"descr": "<f8", "fortran_order": False, "shape": layout.shape}
             np.lib.format.write_array_header_2_0(file, header)
             for block in blocks:
                 file.write(np.ascontiguousarray(block.fields, dtype="<f8").data)
-                for name in names:
+                for name in kept:
                     kept[name].append(block.hyper[name])
         rest = {name: np.concatenate(series) for name, series in kept.items()}
-        rest |= {"area_ids": np.array(areas.ids), "simulation": np.array(json.dumps(record))}
+        rest |= {name: np.array(labels) for name, labels in layout.labels.items()}
+        rest["simulation"] = np.array(json.dumps(layout.record))
         for name, array in rest.items():
             with archive.open(f"{name}.npy", "w") as file:
                 np.lib.format.write_array(file, array, allow_pickle=False)
 
 
-def _write_zarr(
-    path: Path,
-    blocks: Iterator[Draws],
-    num_draws: int,
-    names: list[str],
-    areas: Areas,
-    record: dict[str, Any],
-) -> None:
+def _write_zarr(path: Path, blocks: Iterator[Draws], layout: _Layout) -> None:
     try:
         import zarr
     except ImportError:
         raise InputError("a .zarr needs the package zarr: pip install 'priorvae[zarr]'") from None
 
     group = zarr.open_group(path, mode="w")
-    group.attrs.update({"simulation": record, "area_ids": list(areas.ids)})
-    shape, chunks = (num_draws, len(areas)), (min(BLOCK, num_draws), len(areas))
-    fields = group.create_array("draws", shape=shape, chunks=chunks, dtype="float64")
+    group.attrs.update({"simulation": layout.record, **layout.labels})
+    shape = layout.shape
+    rows_each = min(block_size(layout.process), layout.num_draws)
+    fields = group.create_array(
+        "draws", shape=shape, chunks=(rows_each, *shape[1:]), dtype="float64"
+    )
     series = {
-        name: group.create_array(name, shape=shape[:1], chunks=chunks[:1], dtype="float64")
-        for name in names
+        name: group.create_array(name, shape=shape[:1], chunks=(rows_each,), dtype="float64")
+        for name in layout.names
     }
-    for index, block in enumerate(blocks):
-        rows = slice(index * BLOCK, index * BLOCK + len(block.fields))
-        fields[rows] = block.fields
-        for name in names:
-            series[name][rows] = block.hyper[name]
+    start = 0
+    for block in blocks:
+        rows = slice(start, start + len(block.fields))
+        fields[rows] = block.fields.reshape(-1, *shape[1:])
+        for name, values in series.items():
+            values[rows] = block.hyper[name]
+        start = rows.stop
 
 
 _WRITERS = {".npz": _write_npz, ".zarr": _write_zarr}

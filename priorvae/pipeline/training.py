@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from priorvae.areas import Areas, read_areas
+from priorvae.areas import read_areas
 from priorvae.bundles import Bundle, describe, load_bundle, write_bundle
 from priorvae.bundles.info import (
     CertificateInfo,
@@ -25,7 +25,8 @@ from priorvae.evaluation.evaluate import evaluate_bundle
 from priorvae.evaluation.report import write_report
 from priorvae.listener import Listener, Silent
 from priorvae.objectives import build_objective, reference_decoder
-from priorvae.processes import Gaussian, build_process
+from priorvae.processes import Process, build_process
+from priorvae.processes.base import require_gaussian
 from priorvae.training import DrawSource, train
 
 __all__ = ["Run", "train_run"]
@@ -67,26 +68,28 @@ def train_run(
     areas = read_areas(**config.areas.model_dump())
     process = build_process(config.process, areas)
     if config.certificate.posterior is not None:
+        require_gaussian(process, "certificate.posterior")
         # Data that cannot be used are better refused before training than after it.
-        observed_data(areas, config.certificate.posterior)
+        observed_data(process.areas, config.certificate.posterior)
     _open_directory(out, config, resume)
     if _status(out).get("status") == "done":
         return _finished(out)
     try:
-        run = _run(config, areas, process, out, listener)
+        run = _run(config, process, out, listener)
     except BaseException as error:
         _write_status(out, "failed", error=f"{type(error).__name__}: {error}")
         raise
     return run
 
 
-def _run(config: RunConfig, areas: Areas, process: Gaussian, out: Path, listener: Listener) -> Run:
+def _run(config: RunConfig, process: Process, out: Path, listener: Listener) -> Run:
     _write_status(out, "running")
     decoder, weights, training, best = _learn(config, process, out, listener)
     info = describe(
         decoder,
         weights,
         process,
+        config.process,
         name=config.name,
         type=config.model.type,
         seed=config.seed,
@@ -94,9 +97,9 @@ def _run(config: RunConfig, areas: Areas, process: Gaussian, out: Path, listener
         iso3=config.iso3,
         training=training,
     )
-    bundle = Bundle(info, areas, weights)
+    bundle = Bundle(info, process.areas, weights, arrays=process.arrays)
     listener.stage("Evaluating")
-    evaluation = evaluate_bundle(bundle, config.certificate, seed=config.seed)
+    evaluation = evaluate_bundle(bundle, process, config.certificate, seed=config.seed)
     certificate = CertificateInfo(
         status=evaluation.certificate.status,  # type: ignore[arg-type]
         figures=[asdict(figure) for figure in evaluation.certificate.figures],
@@ -106,13 +109,14 @@ def _run(config: RunConfig, areas: Areas, process: Gaussian, out: Path, listener
     listener.stage("Writing the bundle and the report")
     # A run killed between writing the bundle and saying so left one that is made anew here.
     shutil.rmtree(out / "bundle", ignore_errors=True)
-    write_bundle(Bundle(info, areas, weights), out / "bundle", evaluation=to_json(evaluation))
+    write_bundle(replace(bundle, info=info), out / "bundle", evaluation=to_json(evaluation))
     bundle = load_bundle(out / "bundle")
     write_report(
         out / "report.html",
         evaluation=evaluation,
         bundle=bundle,
-        areas=areas,
+        process=process,
+        areas=process.areas,
         metrics_path=out / "metrics.jsonl",
         environment=shown_environment(),
     )
@@ -121,11 +125,12 @@ def _run(config: RunConfig, areas: Areas, process: Gaussian, out: Path, listener
 
 
 def _learn(
-    config: RunConfig, process: Gaussian, out: Path, listener: Listener
+    config: RunConfig, process: Process, out: Path, listener: Listener
 ) -> tuple[Decoder, Weights, TrainingInfo, int | None]:
     if config.model.type == "reference":
         decoder, weights = reference_decoder(process)
         return decoder, weights, TrainingInfo(steps=0, seconds=0.0, device="none"), None
+    process = require_gaussian(process, "training")
     objective = build_objective(config.model, process)
     noise = objective.variance if objective.noisy else 0.0
     draws = DrawSource.build(process, config.training, noise)

@@ -1,6 +1,6 @@
 """The priors that are simulated: kernels, Gaussian processes, conditional autoregressions."""
 
-from priorvae.processes.base import Gaussian, Process
+from priorvae.processes.base import Gaussian, Implicit, Layers, Process
 from priorvae.processes.build import build_process
 from priorvae.processes.bym2 import BYM2
 from priorvae.processes.car import ProperCAR
@@ -18,7 +18,9 @@ __all__ = [
     "SAR",
     "Condition",
     "Gaussian",
+    "Implicit",
     "InterpolatedRoot",
+    "Layers",
     "Leroux",
     "Process",
     "ProperCAR",

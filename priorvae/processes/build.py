@@ -1,92 +1,73 @@
 """From a validated configuration and a map to the process it describes."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pydantic
 
 from priorvae.areas.types import Areas
-from priorvae.config import GPConfig, HyperConfig, ProcessConfig
+from priorvae.config import GPConfig, HyperConfig, ProcessConfig, SpatialConfig
 from priorvae.errors import ConfigError
-from priorvae.processes.base import Gaussian
+from priorvae.processes.base import Gaussian, Process
 from priorvae.processes.bym2 import BYM2
 from priorvae.processes.car import ProperCAR
-from priorvae.processes.conditions import Condition
 from priorvae.processes.gp import GP
+from priorvae.processes.hypers import in_km, separate
 from priorvae.processes.icar import ICAR
 from priorvae.processes.leroux import Leroux
 from priorvae.processes.sar import SAR
 
-__all__ = ["ON_GRAPHS", "build_process"]
+__all__ = ["ON_GRAPHS", "build_process", "build_spatial", "read_process"]
 
 ON_GRAPHS: dict[str, type[ProperCAR | SAR | Leroux | ICAR | BYM2]] = {
     process.kind: process for process in (ProperCAR, SAR, Leroux, ICAR, BYM2)
 }
 """Processes that a map's graph, conditions and constants determine, by kind."""
 
-# A kernel changes with the logarithm of its hyperparameters.
-_TRANSFORMS = {"angle": "identity"}
-_UNITS = {"angle": "degrees"}
 
-
-def build_process(config: ProcessConfig, areas: Areas) -> Gaussian:
+def build_process(
+    config: ProcessConfig, areas: Areas, arrays: Mapping[str, np.ndarray] | None = None
+) -> Process:
     """Build the process a configuration names, on a map.
+
+    Args:
+        config: The section `process` of a configuration.
+        areas: The map.
+        arrays: What `Process.arrays` held, to build the same process again without its sources.
 
     Raises:
         ConfigError: A lengthscale is given in extents and the map has none.
         ProcessError: The process cannot live on this map.
     """
+    config = in_km(config, areas)
+    if isinstance(config, SpatialConfig):
+        return build_spatial(config, areas)
+    raise ConfigError(f"process.kind: {config.kind} is not known to this version")
+
+
+def build_spatial(config: SpatialConfig, areas: Areas) -> Gaussian:
+    """Build a Gaussian process on one map, lengths in km."""
     if isinstance(config, GPConfig):
-        conditions, fixed = _split(config.hypers, areas)
+        conditions, fixed = separate(config.hypers)
         return GP(areas, config.formula, conditions, fixed, config.nugget, config.distance)
-    if config.kind in ON_GRAPHS:
-        process = ON_GRAPHS[config.kind]
-        hypers = {name: value for name, value in config if isinstance(value, HyperConfig)}
-        conditions, fixed = _split(hypers, areas, process.transform)
-        return process(areas, conditions, fixed)
-    raise ConfigError(f"process: unknown kind {config.kind!r}")
+    process = ON_GRAPHS[config.kind]
+    hypers = {name: value for name, value in config if isinstance(value, HyperConfig)}
+    return process(areas, *separate(hypers, process.transform))
 
 
-def _split(
-    hypers: Mapping[str, HyperConfig], areas: Areas, transform: str | None = None
-) -> tuple[tuple[Condition, ...], dict[str, float]]:
-    """Separate free hyperparameters from constant ones, lengths converted to km."""
-    conditions, fixed = [], {}
-    for name, hyper in hypers.items():
-        factor = _km(name, hyper, areas)
-        if hyper.distribution == "constant":
-            assert hyper.value is not None
-            fixed[name] = hyper.value * factor
-        else:
-            conditions.append(_condition(name, hyper, factor, transform))
-    return tuple(conditions), fixed
+def read_process(record: Mapping[str, Any]) -> ProcessConfig:
+    """Return the configuration that a record of it, such as a bundle's, holds.
 
-
-def _km(name: str, hyper: HyperConfig, areas: Areas) -> float:
-    if hyper.unit != "extent":
-        return 1.0
-    if areas.extent is None:
-        raise ConfigError(
-            f"process.{name}.unit: `extent` needs a map with coordinates, and "
-            f"{areas.provenance.source} has none; give `unit: km`"
-        )
-    return areas.extent
-
-
-def _condition(name: str, hyper: HyperConfig, factor: float, transform: str | None) -> Condition:
-    import math
-
-    assert hyper.low is not None and hyper.high is not None
-    parameters: dict[str, float] = {}
-    if hyper.distribution == "normal":
-        parameters = {"loc": hyper.loc * factor, "scale": hyper.scale * factor}
-    elif hyper.distribution == "lognormal":
-        parameters = {"loc": hyper.loc + math.log(factor), "scale": hyper.scale}
-    elif hyper.distribution == "beta":
-        parameters = {"a": hyper.a, "b": hyper.b}
-    return Condition(
-        name=name,
-        unit="km" if hyper.unit else _UNITS.get(name, ""),
-        low=hyper.low * factor,
-        high=hyper.high * factor,
-        transform=transform or _TRANSFORMS.get(name, "log"),
-        distribution=hyper.distribution,
-        parameters=parameters,
-    )
+    Raises:
+        ConfigError: It is not one this version knows.
+    """
+    try:
+        adapter: pydantic.TypeAdapter[ProcessConfig] = pydantic.TypeAdapter(ProcessConfig)
+        return adapter.validate_python(record)
+    except pydantic.ValidationError as error:
+        problem = error.errors()[0]
+        where = ".".join(map(str, problem["loc"]))
+        raise ConfigError(f"process.{where}: {problem['msg']}") from None

@@ -12,6 +12,7 @@ from priorvae.errors import ProcessError
 from priorvae.processes.base import Eigenbasis, Hyper
 from priorvae.processes.conditions import Condition
 from priorvae.processes.icar import scaled_spectrum
+from priorvae.processes.intrinsic import Intrinsic
 from priorvae.processes.spectral import Spectral
 
 __all__ = ["BYM2"]
@@ -48,9 +49,14 @@ class BYM2(Spectral):
                 )
 
     @cached_property
+    def intrinsic(self) -> Intrinsic:
+        """The structured part."""
+        return Intrinsic(self.areas)
+
+    @cached_property
     def eigenbasis(self) -> Eigenbasis:
         """`U` and `U'`, with gate `(rho s + 1 - rho)^1/2`."""
-        variances, vectors = scaled_spectrum(self.areas)
+        variances, vectors = scaled_spectrum(self.intrinsic)
 
         def gate(hyper: Hyper) -> Any:
             rho = self.all_hyper(hyper)["rho"]

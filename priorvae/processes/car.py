@@ -8,19 +8,26 @@ from functools import cached_property
 from typing import Any, ClassVar, final
 
 import numpy as np
+import scipy.sparse as sp
 
 from priorvae.areas.types import Areas
-from priorvae.processes.base import Eigenbasis, Hyper
+from priorvae.errors import ProcessError
+from priorvae.processes.base import Hyper
 from priorvae.processes.conditions import Condition
-from priorvae.processes.graph import Spectrum, adjacency_spectrum, refuse_isolated, refuse_outside
-from priorvae.processes.spectral import Spectral
+from priorvae.processes.graph import (
+    incidence,
+    normalised_adjacency,
+    refuse_isolated,
+    refuse_outside,
+)
+from priorvae.processes.graphfilter import GraphFilter, GraphOperator
 
 __all__ = ["ProperCAR"]
 
 
 @final
 @dataclass(frozen=True, eq=False)
-class ProperCAR(Spectral):
+class ProperCAR(GraphFilter):
     """`f ~ N(0, (D - alpha W)^-1)` on the map's graph, `D` the degrees, `W` the adjacency.
 
     With `U diag(lambda) U' = D^-1/2 W D^-1/2`, the root is `D^-1/2 U (1 - alpha lambda)^-1/2 U'`.
@@ -41,19 +48,32 @@ class ProperCAR(Spectral):
     def __post_init__(self) -> None:
         refuse_isolated("car", self.areas)
         purpose = "the precision D - alpha W to be positive definite"
-        refuse_outside("car: alpha", self.extremes("alpha"), self._spectrum, purpose)
+        refuse_outside("car: alpha", self.extremes("alpha"), self.areas, purpose)
 
     @cached_property
-    def _spectrum(self) -> Spectrum:
-        return adjacency_spectrum(self.areas)
+    def operator(self) -> GraphOperator:
+        """`D^-1/2 W D^-1/2`, with `D^-1/2` after it."""
+        left = 1 / np.sqrt(self.areas.degrees)
+        return GraphOperator(normalised_adjacency(self.areas), -1.0, 1.0, left, np.ones_like(left))
 
-    @cached_property
-    def eigenbasis(self) -> Eigenbasis:
-        """`D^-1/2 U` and `U'`, with gate `(1 - alpha lambda)^-1/2`."""
-        values, vectors = self._spectrum
+    def response(self, eigenvalues: Any, hyper: Hyper) -> Any:
+        """Return `(1 - alpha lambda)^-1/2`."""
+        return (1 - self.all_hyper(hyper)["alpha"] * eigenvalues) ** -0.5
 
-        def gate(hyper: Hyper) -> Any:
-            return (1 - self.all_hyper(hyper)["alpha"] * values) ** -0.5
+    def precision_factor(self, hyper: Hyper) -> sp.csr_array:
+        """Return `[|alpha|^1/2 B; (1 - |alpha|)^1/2 D^1/2]`, as `D - W = B' B`.
 
-        left = vectors / np.sqrt(self.areas.degrees)[:, None]
-        return Eigenbasis(left, vectors.T, gate)
+        With a negative alpha `B` is unsigned, as `D + W = B' B` then.
+
+        Raises:
+            ProcessError: alpha is -1 or less.
+        """
+        alpha = self.all_hyper(hyper)["alpha"]
+        if alpha <= -1:
+            raise ProcessError(
+                f"car: a sparse factor of the precision needs alpha above -1, got {alpha:g}; use "
+                "another sampler"
+            )
+        edges = incidence(self.areas, signed=alpha >= 0)
+        own = sp.diags_array(np.sqrt((1 - abs(alpha)) * self.areas.degrees))
+        return sp.csr_array(sp.vstack([abs(alpha) ** 0.5 * edges, own]))

@@ -1,4 +1,4 @@
-"""Spectra of a map's graph, which diagonalise the priors that live on it."""
+"""Matrices of a map's graph, and their spectra."""
 
 from __future__ import annotations
 
@@ -6,16 +6,19 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
+import scipy.sparse as sp
 
 from priorvae.areas.types import Areas
 from priorvae.errors import ProcessError, preview
 
 __all__ = [
     "Spectrum",
-    "adjacency_spectrum",
-    "laplacian_spectrum",
+    "incidence",
+    "laplacian",
+    "normalised_adjacency",
     "refuse_isolated",
     "refuse_outside",
+    "spectrum",
 ]
 
 
@@ -28,41 +31,57 @@ class Spectrum(NamedTuple):
     """One eigenvector a column, `(area, area)`."""
 
 
-def laplacian_spectrum(areas: Areas) -> Spectrum:
-    """Decompose `D - W` component by component: no eigenvector has support on two of them.
+def laplacian(areas: Areas) -> sp.csr_array:
+    """Return `D - W`, sparse."""
+    return sp.csr_array(sp.diags_array(areas.degrees.astype(float)) - areas.adjacency)
 
-    Each component of m areas has one null vector, here exactly `1 / sqrt(m)`, with an eigenvalue of
-    exactly 0; eigenvectors are in the order of the components, and ascending within each.
+
+def normalised_adjacency(areas: Areas) -> sp.csr_array:
+    """Return `D^-1/2 W D^-1/2`, sparse, of a graph without isolated areas."""
+    scale = sp.diags_array(1 / np.sqrt(areas.degrees))
+    return sp.csr_array(scale @ areas.adjacency @ scale)
+
+
+def incidence(areas: Areas, signed: bool = True) -> sp.csr_array:
+    """Return `B`, `(edge, area)`, with `B' B = D - W`; unsigned, with `B' B = D + W`."""
+    num = len(areas.edges)
+    signs = np.tile([1.0, -1.0 if signed else 1.0], num)
+    rows = np.repeat(np.arange(num), 2)
+    return sp.csr_array((signs, (rows, areas.edges.ravel())), shape=(num, len(areas)))
+
+
+def spectrum(matrix: sp.csr_array) -> Spectrum:
+    """Decompose a sparse symmetric matrix block by block: no eigenvector is on two of them.
+
+    Eigenvectors are in the order of the blocks, and ascending within each.
     """
-    adjacency = areas.adjacency
-    labels = areas.components
-    values, vectors = np.zeros(len(areas)), np.zeros((len(areas), len(areas)))
+    count, labels = sp.csgraph.connected_components(matrix, directed=False)
+    n = matrix.shape[0]
+    values, vectors = np.zeros(n), np.zeros((n, n))
     start = 0
-    for label in range(labels.max() + 1):
+    for label in range(count):
         members = np.flatnonzero(labels == label)
-        inside = adjacency[members][:, members].toarray()
-        part_values, part_vectors = np.linalg.eigh(np.diag(inside.sum(axis=1)) - inside)
-        part_values[0], part_vectors[:, 0] = 0.0, len(members) ** -0.5
         columns = np.arange(start, start + len(members))
-        values[columns] = part_values
-        vectors[np.ix_(members, columns)] = part_vectors
+        values[columns], vectors[np.ix_(members, columns)] = np.linalg.eigh(
+            matrix[members][:, members].toarray()
+        )
         start += len(members)
     return Spectrum(values, vectors)
 
 
-def adjacency_spectrum(areas: Areas) -> Spectrum:
-    """Decompose `D^-1/2 W D^-1/2`, of a graph without isolated areas, eigenvalues ascending."""
-    scale = 1 / np.sqrt(areas.degrees)
-    return Spectrum(*np.linalg.eigh(scale[:, None] * areas.adjacency.toarray() * scale))
-
-
-def refuse_outside(what: str, values: Iterable[float], spectrum: Spectrum, purpose: str) -> None:
-    """Refuse a dependence outside `(1 / lambda_min, 1)`, `lambda` of `adjacency_spectrum`.
+def refuse_outside(what: str, values: Iterable[float], areas: Areas, purpose: str) -> None:
+    """Refuse a dependence outside `(1 / lambda_min, 1)`, `lambda` of `normalised_adjacency`.
 
     Raises:
         ProcessError: A value is outside; `what` names it and `purpose` says what it breaks.
     """
-    low = 1 / spectrum.values[0]
+    # No eigenvalue is below -1, so only beyond -1 does the graph have to be asked.
+    low = -1.0
+    if any(value <= low for value in values):
+        matrix = normalised_adjacency(areas)
+        start = np.random.default_rng(0).standard_normal(len(areas))
+        lowest = sp.linalg.eigsh(matrix, 1, which="SA", v0=start, return_eigenvectors=False)
+        low = 1 / float(lowest[0])
     for value in values:
         if not low < value < 1:
             raise ProcessError(

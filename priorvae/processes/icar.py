@@ -13,34 +13,28 @@ from priorvae.areas.types import Areas
 from priorvae.errors import ProcessError, preview
 from priorvae.processes.base import Eigenbasis, Hyper
 from priorvae.processes.conditions import Condition
-from priorvae.processes.graph import Spectrum, laplacian_spectrum
+from priorvae.processes.graph import Spectrum, laplacian, spectrum
+from priorvae.processes.intrinsic import Intrinsic
 from priorvae.processes.spectral import Spectral
 
 __all__ = ["ICAR", "scaled_spectrum"]
 
 
-def scaled_spectrum(areas: Areas) -> Spectrum:
+def scaled_spectrum(intrinsic: Intrinsic) -> Spectrum:
     """Return the eigenvalues and eigenvectors of the scaled ICAR's covariance.
 
     Within a component the covariance is the pseudo-inverse of `D - W`, divided by the geometric
     mean of its diagonal: its marginal variances then have geometric mean 1. A singleton is N(0, 1).
-
-    Source: Riebler et al. (2016), Statistical Methods in Medical Research 25, section 3.2;
-    Freni-Sterrantino, Ventrucci and Rue (2018), Spatial and Spatio-temporal Epidemiology 26.
     """
-    precisions, vectors = laplacian_spectrum(areas)
-    variances = np.divide(1, precisions, out=np.zeros(len(areas)), where=precisions > 0)
-    marginal = vectors**2 @ variances
-    labels = areas.components
-    for label in range(labels.max() + 1):
-        members = labels == label
-        # An eigenvector belongs to the component on which it is not zero.
-        own = (vectors[members] ** 2).sum(axis=0) > 0.5
-        if members.sum() == 1:
-            variances[own] = 1.0
-        else:
-            variances[own] /= np.exp(np.log(marginal[members]).mean())
-    return Spectrum(variances, vectors)
+    precisions, vectors = spectrum(laplacian(intrinsic.areas))
+    labels = intrinsic.labels
+    # An eigenvector belongs to the component on which it is not zero; the first is its null one.
+    owner = np.repeat(np.arange(labels.max() + 1), np.bincount(labels))
+    first = np.flatnonzero(np.diff(owner, prepend=-1))
+    _, representative = np.unique(labels, return_index=True)
+    singleton = np.bincount(labels) == 1
+    precisions[first] = np.where(singleton, 1.0, np.inf)
+    return Spectrum(1 / (precisions * intrinsic.scales[representative][owner]), vectors)
 
 
 @final
@@ -52,7 +46,7 @@ class ICAR(Spectral):
     has rank n less the number of components of two areas or more. There is no hyperparameter.
 
     Source: Besag, York and Mollie (1991), Annals of the Institute of Statistical Mathematics 43;
-    `scaled_spectrum` for the scale.
+    `Intrinsic` for the scale.
 
     Raises:
         ProcessError: A hyperparameter is given.
@@ -71,9 +65,14 @@ class ICAR(Spectral):
             raise ProcessError(f"icar: has no hyperparameter, got {preview(given)}; use bym2")
 
     @cached_property
+    def intrinsic(self) -> Intrinsic:
+        """The same field by sparse factorisation."""
+        return Intrinsic(self.areas)
+
+    @cached_property
     def eigenbasis(self) -> Eigenbasis:
         """`U` and `U'` without the null vectors, with a gate that is constant."""
-        variances, vectors = scaled_spectrum(self.areas)
+        variances, vectors = scaled_spectrum(self.intrinsic)
         kept = variances > 0
         sds = np.sqrt(variances[kept])
 

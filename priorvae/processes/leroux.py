@@ -7,12 +7,15 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar, final
 
+import numpy as np
+import scipy.sparse as sp
+
 from priorvae.areas.types import Areas
 from priorvae.errors import ProcessError
-from priorvae.processes.base import Eigenbasis, Hyper
+from priorvae.processes.base import Hyper
 from priorvae.processes.conditions import Condition
-from priorvae.processes.graph import laplacian_spectrum
-from priorvae.processes.spectral import Spectral
+from priorvae.processes.graph import incidence, laplacian
+from priorvae.processes.graphfilter import GraphFilter, GraphOperator
 
 __all__ = ["Leroux"]
 
@@ -22,7 +25,7 @@ _LARGEST = 0.999
 
 @final
 @dataclass(frozen=True, eq=False)
-class Leroux(Spectral):
+class Leroux(GraphFilter):
     """`f ~ N(0, (rho (D - W) + (1 - rho) I)^-1)`: independent at rho = 0, intrinsic towards 1.
 
     With `D - W = U diag(lambda) U'` the root is `U (rho lambda + 1 - rho)^-1/2 U'`. Each component
@@ -59,12 +62,19 @@ class Leroux(Spectral):
             )
 
     @cached_property
-    def eigenbasis(self) -> Eigenbasis:
-        """`U` and `U'`, with gate `(rho lambda + 1 - rho)^-1/2`."""
-        values, vectors = laplacian_spectrum(self.areas)
+    def operator(self) -> GraphOperator:
+        """`D - W`, whose eigenvalues are at most twice the largest degree."""
+        ones = np.ones(len(self.areas))
+        high = 2.0 * max(1, int(self.areas.degrees.max()))
+        return GraphOperator(laplacian(self.areas), 0.0, high, ones, ones)
 
-        def gate(hyper: Hyper) -> Any:
-            rho = self.all_hyper(hyper)["rho"]
-            return (rho * values + 1 - rho) ** -0.5
+    def response(self, eigenvalues: Any, hyper: Hyper) -> Any:
+        """Return `(rho lambda + 1 - rho)^-1/2`."""
+        rho = self.all_hyper(hyper)["rho"]
+        return (rho * eigenvalues + 1 - rho) ** -0.5
 
-        return Eigenbasis(vectors, vectors.T, gate)
+    def precision_factor(self, hyper: Hyper) -> sp.csr_array:
+        """Return `[rho^1/2 B; (1 - rho)^1/2 I]`, as `D - W = B' B`."""
+        rho = self.all_hyper(hyper)["rho"]
+        own = (1 - rho) ** 0.5 * sp.eye_array(self.size)
+        return sp.csr_array(sp.vstack([rho**0.5 * incidence(self.areas), own]))

@@ -30,7 +30,7 @@ def quadrature(process: Gaussian, num: int = 24) -> list[tuple[float, dict[str, 
 
 def mixture_covariance(process: Gaussian, num: int = 24) -> np.ndarray:
     """Return `E_theta[K(theta)]` over the hyperprior, shape `(area, area)`, float64."""
-    n = len(process.areas)
+    n = process.size
     total = np.zeros((n, n))
     for weight, hyper in quadrature(process, num):
         total += weight * process.covariance(hyper)

@@ -80,9 +80,9 @@ class InterpolatedRoot:
                 several conditions do not fit in memory.
         """
         target, ladder = _plan(root, conditions, tolerance)
-        between = _points_between(len(conditions))
-        exact = roots_at(root, conditions, between)
         for degrees in ladder:
+            between = _points_between(degrees)
+            exact = roots_at(root, conditions, between)
             _check_size(degrees, conditions, exact[0].nbytes)
             fitted = cls._at_degrees(root, conditions, degrees, tolerance)
             error = fitted._error_at(between, exact)
@@ -188,11 +188,14 @@ def _check_size(
         )
 
 
-def _points_between(num_conditions: int) -> np.ndarray:
-    """Points where the interpolation error is large: the ends and a few between the nodes."""
-    axis = (-1.0, -0.97, -0.4, 0.1, 0.8, 1.0)
-    if num_conditions <= 2:
-        return np.array(list(itertools.product(axis, repeat=num_conditions)))
-    corners = np.array(list(itertools.product((-1.0, 1.0), repeat=num_conditions)))
-    inside = qmc.Sobol(num_conditions, scramble=False).random(32)
+def _points_between(degrees: tuple[int, ...]) -> np.ndarray:
+    """Points where the interpolation error is large: extremes of the first polynomial left out."""
+    axes = []
+    for degree in degrees:
+        k = degree + 1
+        axes.append(np.cos(np.pi * np.unique([0, k // 4, k // 2, 3 * k // 4, k]) / k))
+    if len(degrees) <= 2:
+        return np.array(list(itertools.product(*axes)))
+    corners = np.array(list(itertools.product((-1.0, 1.0), repeat=len(degrees))))
+    inside = qmc.Sobol(len(degrees), scramble=False).random(32)
     return np.concatenate([corners, 2 * inside - 1])

@@ -8,19 +8,20 @@ from functools import cached_property
 from typing import Any, ClassVar, final
 
 import numpy as np
+import scipy.sparse as sp
 
 from priorvae.areas.types import Areas
-from priorvae.processes.base import Eigenbasis, Hyper
+from priorvae.processes.base import Hyper
 from priorvae.processes.conditions import Condition
-from priorvae.processes.graph import Spectrum, adjacency_spectrum, refuse_isolated, refuse_outside
-from priorvae.processes.spectral import Spectral
+from priorvae.processes.graph import normalised_adjacency, refuse_isolated, refuse_outside
+from priorvae.processes.graphfilter import GraphFilter, GraphOperator
 
 __all__ = ["SAR"]
 
 
 @final
 @dataclass(frozen=True, eq=False)
-class SAR(Spectral):
+class SAR(GraphFilter):
     """`f = rho D^-1 W f + e`, `e ~ N(0, I)`: each area is drawn to the mean of its neighbours.
 
     The covariance is `((I - rho D^-1 W)' (I - rho D^-1 W))^-1`. The row-standardised weights are
@@ -46,19 +47,19 @@ class SAR(Spectral):
     def __post_init__(self) -> None:
         refuse_isolated("sar", self.areas)
         purpose = "I - rho D^-1 W to be invertible"
-        refuse_outside("sar: rho", self.extremes("rho"), self._spectrum, purpose)
+        refuse_outside("sar: rho", self.extremes("rho"), self.areas, purpose)
 
     @cached_property
-    def _spectrum(self) -> Spectrum:
-        return adjacency_spectrum(self.areas)
-
-    @cached_property
-    def eigenbasis(self) -> Eigenbasis:
-        """`D^-1/2 U` and `U' D^1/2`, with gate `1 / (1 - rho lambda)`."""
-        values, vectors = self._spectrum
+    def operator(self) -> GraphOperator:
+        """`D^-1/2 W D^-1/2` between `D^-1/2` and `D^1/2`."""
         scale = np.sqrt(self.areas.degrees)
+        return GraphOperator(normalised_adjacency(self.areas), -1.0, 1.0, 1 / scale, scale)
 
-        def gate(hyper: Hyper) -> Any:
-            return 1 / (1 - self.all_hyper(hyper)["rho"] * values)
+    def response(self, eigenvalues: Any, hyper: Hyper) -> Any:
+        """Return `1 / (1 - rho lambda)`."""
+        return 1 / (1 - self.all_hyper(hyper)["rho"] * eigenvalues)
 
-        return Eigenbasis(vectors / scale[:, None], vectors.T * scale, gate, orthonormal=False)
+    def precision_factor(self, hyper: Hyper) -> sp.csr_array:
+        """Return `I - rho D^-1 W`."""
+        weights = sp.diags_array(1 / self.areas.degrees) @ self.areas.adjacency
+        return sp.csr_array(sp.eye_array(self.size) - self.all_hyper(hyper)["rho"] * weights)

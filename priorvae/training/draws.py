@@ -40,7 +40,7 @@ class DrawSource:
     @classmethod
     def build(cls, process: Gaussian, config: TrainingConfig, noise: float) -> DrawSource:
         """Prepare the root of the process's covariance plus `noise` on the diagonal."""
-        diagonal = noise * np.eye(len(process.areas))
+        diagonal = noise * np.eye(process.size)
         root = InterpolatedRoot.fit(
             lambda hyper: symmetric_root(process.covariance(hyper) + diagonal), process.conditions
         )
@@ -50,7 +50,7 @@ class DrawSource:
             root=root,
             quantiles=_quantiles(process.conditions, config.over),
             groups=config.conditions_per_step,
-            draws_per_group=len(process.areas)
+            draws_per_group=process.size
             if columns or size == "auto"
             else size // config.conditions_per_step,
             columns=columns,

@@ -126,7 +126,7 @@ def test_the_posterior_of_the_reference_is_the_exact_one(process: GP) -> None:
     settings = PosteriorConfig(
         data=SIMULATED, formula="", family="poisson", chains=2, warmup=150, samples=200
     )
-    found = posterior_fidelity(jax.random.key(5), bundle_of(small), settings)
+    found = posterior_fidelity(jax.random.key(5), bundle_of(small), small, settings)
     assert found.variable == "risk"
     assert [h.name for h in found.hyperparameters] == ["f_lengthscale", "f_scale"]
     # Two runs of this length differ by about their floor, which is itself an estimate.
