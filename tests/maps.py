@@ -3,6 +3,7 @@
 import numpy as np
 
 from priorvae.areas.types import Areas, Provenance
+from priorvae.pipeline.benchmarks import triangulated
 
 
 def lattice(rows: int, columns: int, spacing: float = 10.0) -> Areas:
@@ -47,3 +48,8 @@ def two_lattices_and_an_island() -> Areas:
         crs=None,
         provenance=Provenance("two lattices and an island"),
     )
+
+
+def triangulation(num_areas: int) -> Areas:
+    """Points at random in a square, joined by triangulation: the benchmarks' irregular map."""
+    return triangulated(num_areas)

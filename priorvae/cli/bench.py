@@ -1,11 +1,17 @@
 """`priorvae bench`: this package and its rivals, measured side by side in one run."""
 
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from priorvae.cli.progress import show_progress
+
+if TYPE_CHECKING:
+    from priorvae.pipeline import SimulationTiming, TrainingShare
 
 __all__ = ["app"]
 
@@ -22,23 +28,60 @@ def simulate(
     areas: Annotated[
         list[int] | None, typer.Option(min=4, help="Number of areas; repeatable [159, 500].")
     ] = None,
+    process: Annotated[
+        list[str] | None, typer.Option(help="gp, 'gp on a grid', car, leroux or bym2; repeatable.")
+    ] = None,
+    training: Annotated[
+        Path | None, typer.Option(help="YAML configuration: time simulation in its training step.")
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="JSON file to write; must not exist.")] = None,
 ) -> None:
-    """Draws per CPU second, against a fresh Cholesky factorisation for each draw."""
+    """Draws per CPU second, against a fresh factorisation for each draw."""
     import json
 
+    from priorvae.config import load_config
     from priorvae.errors import InputError
-    from priorvae.pipeline import bench_simulate
+    from priorvae.pipeline import bench_simulate, bench_training, cost_exponents
+    from priorvae.pipeline.benchmarks import CASES
 
     if out is not None and out.exists():
         raise InputError(f"{out}: exists, and nothing is overwritten; choose another --out")
+    if unknown := sorted(set(process or ()) - set(CASES)):
+        raise InputError(f"--process {unknown[0]!r}: expected one of {', '.join(CASES)}")
+    settings = None if training is None else load_config(training)
     with show_progress() as listener:
-        timings = bench_simulate(areas or (159, 500), listener=listener)
-    typer.echo("| process | areas | sampler | set-up, s | draws/s | Cholesky, draws/s | ratio |")
-    typer.echo("|---|---|---|---|---|---|---|")
-    for t in timings:
-        rates = f"{t.draws_per_second:.0f} | {t.cholesky_per_second:.1f} | {t.ratio:.0f}"
-        typer.echo(f"| {t.process} | {t.areas} | {t.sampler} | {t.setup_seconds:.1f} | {rates} |")
+        timings = bench_simulate(areas or (159, 500), processes=process or CASES, listener=listener)
+        share = None if settings is None else bench_training(settings)
+    exponents = cost_exponents(timings)
+    _print(timings, exponents, share)
     if out is not None:
-        rows = [{**t._asdict(), "ratio": t.ratio} for t in timings]
-        out.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+        record: dict[str, Any] = {
+            "timings": [{**t._asdict(), "ratio": t.ratio} for t in timings],
+            "exponents": exponents,
+        }
+        if share is not None:
+            record["training"] = {**share._asdict(), "share": share.share}
+        out.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+
+
+def _print(
+    timings: Sequence[SimulationTiming], exponents: Mapping[str, float], share: TrainingShare | None
+) -> None:
+    """Print the figures as Markdown tables."""
+    heads = ("process", "areas", "sampler", "error", "set-up, s", "draws/s", "rival, draws/s")
+    typer.echo(f"| {' | '.join(heads)} | ratio |\n{'|---' * (len(heads) + 1)}|")
+    for t in timings:
+        own = f"{t.sampler} | {t.error:.0e} | {t.setup_seconds:.1f} | {t.draws_per_second:.4g}"
+        rival, ratio = "none", ""
+        if t.rival is not None:
+            rival, ratio = f"{t.rival}, {t.rival_per_second:.4g}", f"{t.ratio:.3g}"
+        typer.echo(f"| {t.process} | {t.areas} | {own} | {rival} | {ratio} |")
+    if exponents:
+        typer.echo("\n| seconds a draw | grow with n to the power |\n|---|---|")
+    for name, power in exponents.items():
+        typer.echo(f"| {name} | {power:.2f} |")
+    if share is not None:
+        typer.echo(
+            f"\nof a training step's {1e3 * share.step_seconds:.3g} ms, simulation takes "
+            f"{1e3 * share.simulate_seconds:.3g} ms ({share.share:.0%})"
+        )

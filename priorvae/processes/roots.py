@@ -64,6 +64,7 @@ class InterpolatedRoot:
         root: Root,
         conditions: tuple[Condition, ...],
         tolerance: float = 1e-6,
+        lowest_degree: int = 3,
     ) -> InterpolatedRoot:
         """Interpolate `root` over the conditions' range, with the lowest degrees that suffice.
 
@@ -74,12 +75,14 @@ class InterpolatedRoot:
             root: Maps named hyperparameters to a smooth root, float64.
             conditions: Free hyperparameters; with none, the one root is stored.
             tolerance: Relative Frobenius error of the root to reach, if the largest degree can.
+            lowest_degree: Of one condition. Where a root is costly, trying degrees that will not
+                do costs more than a few terms too many.
 
         Raises:
             ProcessError: The root varies too fast to be interpolated, or the roots at the nodes of
                 several conditions do not fit in memory.
         """
-        target, ladder = _plan(root, conditions, tolerance)
+        target, ladder = _plan(root, conditions, tolerance, lowest_degree)
         for degrees in ladder:
             between = _points_between(degrees)
             exact = roots_at(root, conditions, between)
@@ -132,13 +135,13 @@ def roots_at(
 
 
 def _plan(
-    root: Root, conditions: tuple[Condition, ...], tolerance: float
+    root: Root, conditions: tuple[Condition, ...], tolerance: float, lowest_degree: int
 ) -> tuple[float, list[tuple[int, ...]]]:
     """Return the error to reach and the degrees to try for it, lowest first."""
     if not conditions:
         return tolerance, [()]
     if len(conditions) == 1:
-        return tolerance, [(degree,) for degree in _DEGREES]
+        return tolerance, [(degree,) for degree in _DEGREES if degree >= lowest_degree]
     lines = [_hardest_line(root, conditions, axis, tolerance) for axis in range(len(conditions))]
     rungs = [_DEGREES.index(line.degrees[0]) for line in lines]
     last = len(_DEGREES) - 1

@@ -23,7 +23,7 @@ from priorvae.training.checkpoints import Checkpoints
 from priorvae.training.draws import DrawSource
 from priorvae.training.schedule import learning_rate, optimiser
 
-__all__ = ["State", "Trained", "train"]
+__all__ = ["State", "Trained", "compile_steps", "train"]
 
 SMALL_MAP = 500
 """Areas up to which a factorisation gains nothing from more than one thread."""
@@ -80,7 +80,7 @@ def train(
         RunError: The loss is no longer finite; says at which step and the likely cause.
     """
     started = time.monotonic()
-    interval, skeleton, initial = _compile(objective, draws, config, seed)
+    interval, skeleton, initial = compile_steps(objective, draws, config, seed)
     log = MetricsLog(directory / "metrics.jsonl")
     with Checkpoints(directory / "checkpoints", config.keep_checkpoints) as checkpoints:
         latest = checkpoints.latest()
@@ -148,7 +148,7 @@ def _line(entry: dict[str, float]) -> str:
     return json.dumps(entry) + "\n"
 
 
-def _compile(
+def compile_steps(
     objective: VAE, draws: DrawSource, config: TrainingConfig, seed: int
 ) -> tuple[Interval, State, Callable[[], State]]:
     """Return the jitted interval of steps, a state of the right shapes, and the initial state."""

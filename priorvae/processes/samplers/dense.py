@@ -10,18 +10,40 @@ import numpy as np
 
 from priorvae.errors import ProcessError
 from priorvae.processes import chebyshev
-from priorvae.processes.base import Gaussian, require_gaussian
+from priorvae.processes.base import Gaussian, Process, require_gaussian
 from priorvae.processes.conditions import unit_vector
 from priorvae.processes.roots import InterpolatedRoot
 from priorvae.processes.samplers.base import Hypers, LatentSampler, one_by_one
 
-__all__ = ["CholeskySampler", "InterpolatedRootSampler"]
+__all__ = ["CholeskySampler", "InterpolatedRootSampler", "require_dense"]
 
 TOLERANCE = 1e-5
 """Of the interpolated root. The covariance is then off by about twice as much, relatively: what
 the sampling error of ten thousand million draws would hide."""
 
 _SMALLEST_PIVOT = 1e-7
+
+_SMALL = 300
+"""Values up to which a root costs little, and low degrees are tried first."""
+
+
+LARGEST_DENSE = 12_000
+"""Values beyond which one covariance takes more than a gigabyte."""
+
+
+def require_dense(process: Process, purpose: str) -> None:
+    """Refuse a process without a covariance, or too large for one.
+
+    Raises:
+        ProcessError: The process is not Gaussian, or its fields have too many values.
+    """
+    require_gaussian(process, purpose)
+    if process.size > LARGEST_DENSE:
+        raise ProcessError(
+            f"{purpose} holds covariances of {process.kind}, here of {process.size:,} values and "
+            f"{8e-9 * process.size**2:.0f} GB each; beyond {LARGEST_DENSE:,} use a process on the "
+            "graph (car, leroux, sar, icar, bym2), or a gp on a regular grid"
+        )
 
 
 @final
@@ -38,7 +60,7 @@ class CholeskySampler(LatentSampler):
     error: float = 0.0
 
     def __post_init__(self) -> None:
-        require_gaussian(self.process, f"sampler `{self.name}`")
+        require_dense(self.process, f"sampler `{self.name}`")
 
     @property
     def latent_dim(self) -> int:
@@ -88,12 +110,15 @@ class InterpolatedRootSampler(LatentSampler):
     name: str = "interpolated-root"
 
     def __post_init__(self) -> None:
-        require_gaussian(self.process, f"sampler `{self.name}`")
+        require_dense(self.process, f"sampler `{self.name}`")
 
     @cached_property
     def root(self) -> InterpolatedRoot:
         """The root over the hyperparameters' range."""
-        return InterpolatedRoot.fit(self.process.root, self.process.conditions, TOLERANCE)
+        large = self.process.size > _SMALL
+        return InterpolatedRoot.fit(
+            self.process.root, self.process.conditions, TOLERANCE, 15 if large else 3
+        )
 
     @cached_property
     def _transposed(self) -> np.ndarray:

@@ -8,8 +8,9 @@ from typing import final
 import numpy as np
 
 from priorvae.errors import ProcessError
-from priorvae.processes.base import Eigenbasis, Gaussian, require_gaussian
+from priorvae.processes.base import Eigenbasis, Gaussian
 from priorvae.processes.samplers.base import Hypers, LatentSampler
+from priorvae.processes.samplers.dense import require_dense
 
 __all__ = ["EigenbasisSampler"]
 
@@ -28,7 +29,8 @@ class EigenbasisSampler(LatentSampler):
     error: float = 0.0
 
     def __post_init__(self) -> None:
-        if require_gaussian(self.process, f"sampler `{self.name}`").eigenbasis is None:
+        require_dense(self.process, f"sampler `{self.name}`")
+        if self.process.eigenbasis is None:
             raise ProcessError(
                 f"sampler `eigenbasis`: {self.process.kind} has eigenvectors that change with its "
                 "hyperparameters; use `auto` or `interpolated-root`"

@@ -8,6 +8,7 @@ from typing import Any, final
 
 import numpy as np
 import scipy.fft
+import scipy.sparse as sp
 
 from priorvae.errors import ProcessError
 from priorvae.processes.base import Hyper
@@ -65,29 +66,45 @@ class PolynomialSampler(LatentSampler):
         return self._fit[0]
 
     def draw(self, z: np.ndarray, hyper: Hypers) -> np.ndarray:
-        """Return `left p_theta(S) right z` for each draw."""
+        """Return `left p_theta(S) right z` for each draw, computed where JAX computes by default.
+
+        SciPy's sparse product is the quicker one on a CPU.
+        """
+        import jax
+
+        on_device = jax.default_backend() != "cpu"
+        return self.draw_on(z, hyper, self._doubled_on_device if on_device else self._doubled)
+
+    def draw_on(self, z: np.ndarray, hyper: Hypers, doubled: Any) -> np.ndarray:
+        """Return the draws by products with `doubled`, twice the centred `S`, SciPy's or JAX's.
+
+        `T_{k+1} = 2 S T_k - T_{k-1}`, on columns of many draws at once.
+        """
         operator = self.process.operator
-        weights = self._coefficients(hyper, len(z))
-        # (area, draw): a sparse matrix multiplies rows of many draws at once.
-        before = np.ascontiguousarray((z * operator.right).T)
-        current = self._centred @ before
+        xp = np if isinstance(doubled, sp.sparray) else doubled.data.__array_namespace__()
+        weights = xp.asarray(self._coefficients(hyper, len(z)))
+        before = xp.asarray(np.ascontiguousarray((z * operator.right).T))
+        current = doubled @ before / 2
         total = before * weights[:, 0] + current * weights[:, 1]
         for k in range(2, self.degree + 1):
-            following = self._centred @ current
-            following *= 2
+            following = doubled @ current
             following -= before
             before, current = current, following
             total += current * weights[:, k]
-        return (total * operator.left[:, None]).T
+        return (np.asarray(total) * operator.left[:, None]).T
 
     @cached_property
-    def _centred(self) -> Any:
-        """`S` moved and scaled so that its spectrum lies in [-1, 1]."""
-        import scipy.sparse as sp
-
+    def _doubled(self) -> sp.csr_array:
+        """Twice `S`, moved and scaled so that its spectrum lies in [-1, 1]."""
         matrix, low, high, *_ = self.process.operator
         shift = sp.eye_array(matrix.shape[0], format="csr") * (high + low)
-        return sp.csr_array((2 * matrix - shift) / (high - low))
+        return sp.csr_array(2 * (2 * matrix - shift) / (high - low))
+
+    @cached_property
+    def _doubled_on_device(self) -> Any:
+        from jax.experimental.sparse import BCOO
+
+        return BCOO.from_scipy_sparse(self._doubled)
 
     def _coefficients(self, hyper: Hypers, num_draws: int) -> np.ndarray:
         """Chebyshev coefficients of the response for each draw, `(draw, degree + 1)`."""
