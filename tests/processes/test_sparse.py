@@ -1,5 +1,7 @@
 """Sparse factorisations against dense ones, on graphs with islands and without."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import scipy.sparse as sp
