@@ -70,8 +70,9 @@ certificates: setup ## Train every configuration and print a table of their cert
 	JAX_ENABLE_X64=1 JAX_NUM_CPU_DEVICES=4 $(BIN)/python scripts/certificates.py \
 	  artifacts/runs/certificates $(wildcard configs/*.yaml)
 
-bench-simulate: setup ## Time the simulators against a Cholesky for each draw
-	$(BIN)/priorvae bench simulate --areas 159 --areas 500 --areas 2000
+bench-simulate: setup ## Time the simulators against a factorisation for each draw
+	$(BIN)/priorvae bench simulate $(foreach n,159 500 2000 8000 50000,--areas $(n)) \
+	  --training $(CONFIG)
 
 constraints: ## Renew constraints.txt from the newest releases
 	rm -rf .venv-constraints
