@@ -36,7 +36,7 @@ __all__ = [
 ]
 
 LARGEST_GP = 2000
-"""Areas up to which a GP on irregular points is timed: beyond, setting up takes one thread minutes."""
+"""Areas up to which a GP on irregular points is timed; beyond, one thread sets up for minutes."""
 
 LARGEST_CHOLESKY = 2500
 """Areas up to which the rival is a dense Cholesky factorisation for each draw."""
