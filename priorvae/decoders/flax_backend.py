@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from priorvae.decoders.layers import Gate
 from priorvae.decoders.spec import Decoder
 
 __all__ = ["DecoderModule"]
@@ -46,14 +46,21 @@ class DecoderModule(nnx.Module):
 
 
 def _initial(decoder: Decoder, rngs: nnx.Rngs) -> dict[str, jax.Array]:
-    weights = {}
-    for name, shape in decoder.shapes().items():
-        layer = decoder.layers[int(name.split(".")[1])]
-        if name.endswith("bias"):
-            weights[name] = jnp.zeros(shape, jnp.float32)
-        elif isinstance(layer, Gate):
-            weights[name] = jnp.zeros(shape, jnp.float32).at[0].set(1.0)
-        else:
-            init = nnx.initializers.lecun_normal()
-            weights[name] = init(rngs.params(), shape, jnp.float32)
-    return weights
+    return {
+        name: _START[decoder.start(name)](rngs.params(), shape, jnp.float32)
+        for name, shape in decoder.shapes().items()
+    }
+
+
+def _constant(key: jax.Array, shape: tuple[int, ...], dtype: Any) -> jax.Array:
+    """A Chebyshev series that is one everywhere."""
+    return jnp.zeros(shape, dtype).at[0].set(1.0)
+
+
+_START: dict[str, Callable[..., jax.Array]] = {
+    "lecun": nnx.initializers.lecun_normal(),
+    "small": nnx.initializers.normal(1e-3),
+    "zeros": nnx.initializers.zeros_init(),
+    "ones": nnx.initializers.ones_init(),
+    "constant": _constant,
+}

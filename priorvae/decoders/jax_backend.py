@@ -23,7 +23,7 @@ def decode(decoder: Decoder, weights: Weights, z: jax.Array, hyper: Mapping[str,
         decoder: The specification.
         weights: Its weights.
         z: Latents, `(latent,)`.
-        hyper: One value for each condition, in its own unit.
+        hyper: One value for each condition, in its own unit; a label or number of a category.
 
     Returns:
         One value per area, `(area,)`.
@@ -35,7 +35,7 @@ def decode(decoder: Decoder, weights: Weights, z: jax.Array, hyper: Mapping[str,
     for condition in decoder.conditions:
         value = hyper[condition.name]
         if not isinstance(value, jax.core.Tracer):
-            condition.check(float(value))
+            condition.check(value)
     unit = unit_vector(decoder.conditions, hyper, jnp).astype(z.dtype)
     typed = {name: jnp.asarray(value, dtype=z.dtype) for name, value in weights.items()}
     return jnp.asarray(decoder.apply(typed, z, unit))

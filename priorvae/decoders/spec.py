@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 
 from priorvae.decoders.layers import Layer, layer_from_record
+from priorvae.decoders.layers.records import nested
+from priorvae.decoders.layers.sum import apply_all, shapes_of, widths_of
 from priorvae.errors import BundleError
 from priorvae.processes.conditions import Condition
 
@@ -16,6 +18,8 @@ __all__ = ["Decoder", "Weights"]
 
 Weights = Mapping[str, Any]
 """Flat names `layers.<index>.<weight>` to arrays, as stored in `decoder.safetensors`."""
+
+_PREFIX = "layers."
 
 
 @dataclass(frozen=True)
@@ -39,11 +43,11 @@ class Decoder:
     layers: tuple[Layer, ...]
 
     def __post_init__(self) -> None:
-        for index, layer in enumerate(self.layers):
+        for layer in nested(self.layers):
             degrees = getattr(layer, "degrees", None)
             if degrees is not None and len(degrees) != len(self.conditions):
                 raise BundleError(
-                    f"layer {index} ({layer.kind}) has degrees {degrees} for "
+                    f"a layer of kind {layer.kind} has degrees {degrees} for "
                     f"{len(self.conditions)} conditions"
                 )
         if self.widths[-1] != self.num_areas:
@@ -55,10 +59,7 @@ class Decoder:
     @property
     def widths(self) -> list[int]:
         """Width before the first layer and after each layer."""
-        widths = [self.latent_dim]
-        for layer in self.layers:
-            widths.append(layer.width(widths[-1], len(self.conditions)))
-        return widths
+        return widths_of(self.layers, self.latent_dim, len(self.conditions))
 
     @property
     def is_linear(self) -> bool:
@@ -67,11 +68,8 @@ class Decoder:
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Return the shape of every weight, by flat name."""
-        return {
-            f"layers.{index}.{name}": shape
-            for index, (layer, width) in enumerate(zip(self.layers, self.widths, strict=False))
-            for name, shape in layer.shapes(width, len(self.conditions)).items()
-        }
+        inner = shapes_of(self.layers, self.latent_dim, len(self.conditions))
+        return {_PREFIX + name: shape for name, shape in inner.items()}
 
     def check_weights(self, weights: Mapping[str, np.ndarray]) -> None:
         """Refuse weights whose names or shapes are not those of the layers.
@@ -95,12 +93,13 @@ class Decoder:
 
     def apply(self, weights: Weights, z: Any, unit: Any) -> Any:
         """Run the layers on `z` `(..., latent)` at unit conditions `(cond,)`; any array library."""
-        x = z
-        for index, layer in enumerate(self.layers):
-            prefix = f"layers.{index}."
-            own = {k.removeprefix(prefix): v for k, v in weights.items() if k.startswith(prefix)}
-            x = layer.apply(x, unit, own)
-        return x
+        own = {name.removeprefix(_PREFIX): weight for name, weight in weights.items()}
+        return apply_all(self.layers, z, unit, own)
+
+    def start(self, name: str) -> str:
+        """Return how training starts a weight (see `priorvae.decoders.layers.base.Starts`)."""
+        index, rest = name.removeprefix(_PREFIX).split(".", 1)
+        return self.layers[int(index)].start(rest)
 
     def records(self) -> list[dict[str, Any]]:
         """Return the layers as the plain mappings that a bundle stores."""

@@ -1,10 +1,11 @@
 """Chebyshev polynomials on [-1, 1]^d: how smooth functions of the conditions are stored."""
 
+import math
 from typing import Any
 
 import numpy as np
 
-__all__ = ["features", "interpolation_matrix", "nodes"]
+__all__ = ["features", "interpolation_matrix", "nodes", "size"]
 
 
 def features(unit: Any, degrees: tuple[int, ...]) -> Any:
@@ -32,6 +33,11 @@ def features(unit: Any, degrees: tuple[int, ...]) -> Any:
         values = xp.stack(terms[: degree + 1])
         basis = (basis[:, None] * values[None, :]).reshape(-1, *many)
     return basis
+
+
+def size(degrees: tuple[int, ...]) -> int:
+    """Return the number of functions in the basis."""
+    return math.prod(degree + 1 for degree in degrees)
 
 
 def nodes(degrees: tuple[int, ...]) -> np.ndarray:

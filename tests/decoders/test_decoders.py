@@ -16,11 +16,19 @@ from priorvae.decoders.layers import (
     Activation,
     ConcatCondition,
     Dense,
+    FiLM,
+    Flatten,
     Gate,
     Layer,
+    LayerNorm,
     Mixture,
+    Scale,
+    SpatialGate,
+    Sum,
+    Tokens,
     layer_from_record,
 )
+from priorvae.decoders.layers.records import nested
 from priorvae.errors import BundleError, ConditionError
 from priorvae.processes.conditions import Condition
 
@@ -38,6 +46,32 @@ STACKS: dict[str, tuple[tuple[Condition, ...], tuple[Layer, ...]]] = {
     ),
     "mixture": ((CONDITION,), (Mixture(AREAS, 3, (4,)),)),
     "concat": ((CONDITION, OTHER), (ConcatCondition(), Dense(AREAS))),
+    "film": ((CONDITION,), (Dense(7), FiLM((2,)), Activation("gelu"), Dense(AREAS))),
+    "norm": ((), (Dense(7), LayerNorm(), Dense(AREAS))),
+    "scale": ((), (Dense(AREAS, bias=False), Scale())),
+    "residual": ((), (Dense(5), Sum(((), (Dense(4), Activation("tanh"), Dense(5)))), Dense(AREAS))),
+    "sum of linear maps": (
+        (CONDITION,),
+        (
+            Sum(
+                (
+                    (Dense(AREAS, bias=False),),
+                    (Dense(8, bias=False), Gate((3,)), Dense(AREAS, False)),
+                )
+            ),
+        ),
+    ),
+    "gated MLP": (
+        (CONDITION,),
+        (
+            Dense(AREAS, bias=False),
+            Tokens(AREAS, 2),
+            Dense(4),
+            Sum(((), (LayerNorm(), Dense(6), Activation("gelu"), SpatialGate(AREAS), Dense(4)))),
+            Dense(1),
+            Flatten(AREAS),
+        ),
+    ),
     **{
         function: ((CONDITION,), (ConcatCondition(), Dense(7), Activation(function), Dense(AREAS)))
         for function in ACTIVATIONS
@@ -61,7 +95,7 @@ def middle(decoder: Decoder) -> dict[str, float]:
 
 
 def test_every_kind_is_covered() -> None:
-    used = {layer.kind for _, layers in STACKS.values() for layer in layers}
+    used = {layer.kind for _, layers in STACKS.values() for layer in nested(layers)}
     assert used == set(KINDS)
 
 
