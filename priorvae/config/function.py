@@ -13,7 +13,17 @@ from priorvae.config.section import Section
 __all__ = ["FunctionConfig"]
 
 
-_Name = Annotated[str, Field(pattern=r"^[A-Za-z_]\w*$")]
+_RESERVED = ("z", "scale", "draws", "area_ids", "simulation")
+"""What a model's sites and an archive of draws call something else."""
+
+
+def _not_reserved(name: str) -> str:
+    if name in _RESERVED:
+        raise ValueError(f"`{name}` is taken by this package: choose another name")
+    return name
+
+
+_Name = Annotated[str, Field(pattern=r"^[A-Za-z_]\w*$"), pydantic.AfterValidator(_not_reserved)]
 
 
 class FunctionConfig(Section):
