@@ -6,9 +6,10 @@ import geopandas as gpd
 import numpy as np
 import shapely
 
+from priorvae.areas.types import Areas
 from priorvae.errors import AreasError, preview
 
-__all__ = ["Repaired", "check_geometry", "repair"]
+__all__ = ["Repaired", "check_geometry", "polygons_of", "repair"]
 
 POLYGONAL = ("Polygon", "MultiPolygon")
 
@@ -62,6 +63,21 @@ def repair(geometry: gpd.GeoSeries, ids: tuple[str, ...], source: str) -> Repair
             f"{preview(np.array(ids)[collapsed])}"
         )
     return Repaired(gpd.GeoSeries(flat, crs=geometry.crs), mended)
+
+
+def polygons_of(areas: Areas) -> gpd.GeoSeries:
+    """Return a map's polygons in its plane, valid there too, in metres.
+
+    Raises:
+        AreasError: The map is an adjacency alone, or of points.
+    """
+    source, geometry = areas.provenance.source, areas.geometry
+    if geometry is None or (geometry.geom_type == "Point").any():
+        what = "an adjacency alone" if geometry is None else "a map of points"
+        raise AreasError(
+            f"{source}: aggregation needs polygons, and this is {what}; give a boundary file"
+        )
+    return repair(geometry, areas.ids, source).geometry
 
 
 def _polygonal_part(shape: shapely.Geometry) -> shapely.Geometry:

@@ -1,6 +1,6 @@
 """One validated configuration a run; a file for each section of the YAML."""
 
-from priorvae.config.aggregated import AggregatedConfig, PopulationConfig
+from priorvae.config.aggregated import AggregatedConfig, PointsConfig, PopulationConfig
 from priorvae.config.areas import AreasConfig
 from priorvae.config.certificate import CertificateConfig, PosteriorConfig
 from priorvae.config.function import FunctionConfig
@@ -36,6 +36,7 @@ __all__ = [
     "LerouxConfig",
     "ModelConfig",
     "MultivariateConfig",
+    "PointsConfig",
     "PopulationConfig",
     "PosteriorConfig",
     "ProcessConfig",
