@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
+import pydantic
 from pydantic import BaseModel, ConfigDict, NonNegativeFloat, NonNegativeInt, PositiveInt
 
 from priorvae.processes.conditions import Condition
@@ -15,6 +16,7 @@ __all__ = [
     "CertificateInfo",
     "ConditionInfo",
     "FileInfo",
+    "FunctionInfo",
     "LayersInfo",
     "ProcessInfo",
     "TrainingInfo",
@@ -34,9 +36,21 @@ class ConditionInfo(_Part):
     unit: str
     low: float
     high: float
-    transform: Literal["log", "identity", "log1m", "arcsine"]
-    distribution: Literal["uniform", "loguniform", "normal", "lognormal", "beta"]
+    transform: Literal["log", "identity", "log1m", "arcsine", "asin", "category"]
+    distribution: Literal["uniform", "loguniform", "normal", "lognormal", "beta", "categorical"]
     parameters: dict[str, float] = {}
+    labels: tuple[str, ...] = ()
+
+    @pydantic.model_validator(mode="after")
+    def _categories(self) -> Self:
+        """Labels, transform, distribution and range must all say the same."""
+        categorical = self.distribution == "categorical"
+        fits = (self.low, self.high) == (0, len(self.labels) - 1) and len(self.labels) > 1
+        if categorical != bool(self.labels) or categorical != (self.transform == "category"):
+            raise ValueError("`labels`, `category` and `categorical` belong together")
+        if categorical and not fits:
+            raise ValueError(f"{len(self.labels)} categories count from 0 to one less")
+        return self
 
     def to_condition(self) -> Condition:
         """Return the condition this record describes."""
@@ -50,6 +64,27 @@ class LayersInfo(_Part):
     labels: tuple[str, ...]
 
 
+class FunctionInfo(_Part):
+    """A user's function that is the process; nothing imports it because a bundle names it.
+
+    Attributes:
+        module: Module it came from.
+        name: Its name there.
+        sha256: Checksum of the module's file.
+        compiled: Whether JAX compiled it.
+    """
+
+    module: str
+    name: str
+    sha256: str
+    compiled: bool
+
+    @property
+    def path(self) -> str:
+        """`module:name`."""
+        return f"{self.module}:{self.name}"
+
+
 class ProcessInfo(_Part):
     """The prior the decoder stands for: enough to simulate it again.
 
@@ -60,6 +95,7 @@ class ProcessInfo(_Part):
         fixed: Hyperparameters held constant.
         hyperprior: The free ones.
         config: The section `process` of the configuration, with every length in km.
+        function: The user's function, where the process is one.
     """
 
     kind: str
@@ -68,6 +104,7 @@ class ProcessInfo(_Part):
     fixed: dict[str, float]
     hyperprior: tuple[ConditionInfo, ...]
     config: dict[str, Any]
+    function: FunctionInfo | None = None
 
 
 class BoundaryInfo(_Part):

@@ -59,6 +59,8 @@ class MultivariateConfig(Section):
                     "`components` and `loadings` stand in place of `shared`, `specific` and "
                     "`shares`: keep one of the two forms"
                 )
+            if len(self.components) < 2:
+                raise ValueError("`components` needs at least two, or all outcomes are one (got 1)")
             self._check_names("loadings", self.loadings)
             self._check_loadings(self.loadings or {})
         elif self.shared is None:
@@ -89,6 +91,6 @@ class MultivariateConfig(Section):
             constant = [loading.value for loading in row if loading.distribution == "constant"]
             if not any(constant):
                 raise ValueError(
-                    f"`loadings.{outcome}`: loadings are relative, so one of them must be a "
-                    "constant other than 0, such as 1"
+                    f"`loadings.{outcome}`: only ratios of loadings count, so one of them must be "
+                    "a constant other than 0, such as 1"
                 )

@@ -114,9 +114,11 @@ class SpaceTimeConfig(Section):
             raise ValueError("needs `spatial` and `temporal` (separable), or `joint`")
         if self.temporal is not None and not self.evenly_spaced:
             raise ValueError(
-                f"a {self.temporal.kind} goes from one time to the next, so `times` must be "
-                f"equally spaced (got {', '.join(self.labels)}); use `joint` for others"
+                f"`temporal: {self.temporal.kind}` goes from one time to the next, so `times` must "
+                f"be equally spaced (got {', '.join(self.labels)}); use `joint` for others"
             )
+        if self.temporal is not None and self.temporal.kind == "rw2" and len(self.labels) < 3:
+            raise ValueError("`temporal: rw2` needs at least three times (got 2)")
         return self
 
     @property

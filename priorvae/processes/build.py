@@ -9,16 +9,29 @@ import numpy as np
 import pydantic
 
 from priorvae.areas.types import Areas
-from priorvae.config import GPConfig, HyperConfig, ProcessConfig, SpatialConfig
+from priorvae.config import (
+    AggregatedConfig,
+    FunctionConfig,
+    GPConfig,
+    HyperConfig,
+    MultivariateConfig,
+    ProcessConfig,
+    SpaceTimeConfig,
+    SpatialConfig,
+)
 from priorvae.errors import ConfigError
+from priorvae.processes.aggregation import build_aggregated
 from priorvae.processes.base import Gaussian, Process
 from priorvae.processes.bym2 import BYM2
 from priorvae.processes.car import ProperCAR
+from priorvae.processes.function import build_function
 from priorvae.processes.gp import GP
-from priorvae.processes.hypers import in_km, separate
+from priorvae.processes.hypers import categorical, in_km, separate
 from priorvae.processes.icar import ICAR
 from priorvae.processes.leroux import Leroux
+from priorvae.processes.multivariate import build_multivariate
 from priorvae.processes.sar import SAR
+from priorvae.processes.spacetime import build_space_time
 
 __all__ = ["ON_GRAPHS", "build_process", "build_spatial", "read_process"]
 
@@ -45,6 +58,14 @@ def build_process(
     config = in_km(config, areas)
     if isinstance(config, SpatialConfig):
         return build_spatial(config, areas)
+    if isinstance(config, SpaceTimeConfig):
+        return build_space_time(config, areas, build_spatial)
+    if isinstance(config, MultivariateConfig):
+        return build_multivariate(config, areas, build_spatial)
+    if isinstance(config, AggregatedConfig):
+        return build_aggregated(config, areas, arrays, build_spatial)
+    if isinstance(config, FunctionConfig):
+        return build_function(config, areas)
     raise ConfigError(f"process.kind: {config.kind} is not known to this version")
 
 
@@ -52,6 +73,8 @@ def build_spatial(config: SpatialConfig, areas: Areas) -> Gaussian:
     """Build a Gaussian process on one map, lengths in km."""
     if isinstance(config, GPConfig):
         conditions, fixed = separate(config.hypers)
+        if config.among:
+            conditions = (*conditions, categorical("kernel", config.among))
         return GP(areas, config.formula, conditions, fixed, config.nugget, config.distance)
     process = ON_GRAPHS[config.kind]
     hypers = {name: value for name, value in config if isinstance(value, HyperConfig)}

@@ -13,12 +13,12 @@ from priorvae.config import HyperConfig
 from priorvae.errors import ConfigError
 from priorvae.processes.conditions import Condition
 
-__all__ = ["in_km", "separate"]
+__all__ = ["categorical", "in_km", "separate"]
 
 Config = TypeVar("Config", bound=BaseModel)
 
 # A kernel changes with the logarithm of its hyperparameters.
-_TRANSFORMS = {"angle": "identity"}
+_TRANSFORMS = {"angle": "identity", "interaction": "identity"}
 _UNITS = {"angle": "degrees"}
 
 
@@ -43,6 +43,12 @@ def separate(
         else:
             conditions.append(_condition(name, hyper, transform))
     return tuple(conditions), fixed
+
+
+def categorical(name: str, labels: tuple[str, ...]) -> Condition:
+    """Return the condition that is one of several categories, all equally probable."""
+    last = len(labels) - 1.0
+    return Condition(name, "", 0.0, last, "category", "categorical", labels=labels)
 
 
 def _condition(name: str, hyper: HyperConfig, transform: str | None) -> Condition:

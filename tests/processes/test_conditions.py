@@ -13,6 +13,7 @@ CONDITIONS = [
     Condition("x", "", -2.0, 3.0, "identity", "normal", {"loc": 0.0, "scale": 1.0}),
     Condition("lengthscale", "km", 5.0, 200.0, "log", "lognormal", {"loc": 3.0, "scale": 0.5}),
     Condition("rho", "", 0.0, 0.95, "arcsine", "beta", {"a": 2.0, "b": 1.5}),
+    Condition("phi", "", -0.9, 0.99, "asin", "uniform"),
 ]
 
 

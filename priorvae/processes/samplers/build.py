@@ -6,20 +6,48 @@ from collections.abc import Callable
 from typing import Any
 
 from priorvae.errors import ProcessError, nearest
-from priorvae.processes.base import Process
+from priorvae.processes.aggregated import Aggregated, TransformedAggregate
+from priorvae.processes.base import Implicit, Process
 from priorvae.processes.graphfilter import GraphFilter
-from priorvae.processes.samplers.base import Sampler
+from priorvae.processes.samplers.aggregate import (
+    AggregateSampler,
+    TransformedAggregateSampler,
+    require_aggregate,
+)
+from priorvae.processes.samplers.base import LatentSampler, Sampler
 from priorvae.processes.samplers.dense import CholeskySampler, InterpolatedRootSampler
+from priorvae.processes.samplers.direct import DirectSampler
 from priorvae.processes.samplers.eigenbasis import EigenbasisSampler
+from priorvae.processes.samplers.kronecker import KroneckerSampler
 from priorvae.processes.samplers.polynomial import PolynomialSampler
 from priorvae.processes.samplers.sparse import IntrinsicSampler, SparseCholeskySampler
 from priorvae.processes.spectral import Spectral
+from priorvae.processes.stacked import Stacked
 
 __all__ = ["LARGEST_DECOMPOSED", "SAMPLERS", "build_sampler"]
 
 LARGEST_DECOMPOSED = 2500
 """Areas up to which a graph's matrix is decomposed; beyond, sparse methods are quicker to set up
 and, with memory for no dense matrix, the only ones."""
+
+
+def _kronecker(process: Process) -> KroneckerSampler:
+    parts = []
+    for part in process.processes if isinstance(process, Stacked) else ():
+        sampler = build_sampler(part)
+        assert isinstance(sampler, LatentSampler), part.kind  # as those of Gaussian processes are
+        parts.append(sampler)
+    return KroneckerSampler(process, tuple(parts))  # type: ignore[arg-type]
+
+
+def _aggregate(process: Process) -> Sampler:
+    aggregated = require_aggregate(process)
+    fine = build_sampler(aggregated.fine)
+    assert isinstance(fine, LatentSampler), aggregated.fine.kind
+    if isinstance(aggregated, Aggregated):
+        return AggregateSampler(aggregated, fine)
+    return TransformedAggregateSampler(aggregated, fine)
+
 
 SAMPLERS: dict[str, Callable[[Any], Sampler]] = {
     "cholesky": CholeskySampler,
@@ -28,6 +56,9 @@ SAMPLERS: dict[str, Callable[[Any], Sampler]] = {
     "polynomial": PolynomialSampler,
     "sparse-cholesky": SparseCholeskySampler,
     "intrinsic": IntrinsicSampler,
+    "direct": DirectSampler,
+    "kronecker": _kronecker,
+    "aggregate": _aggregate,
 }
 
 
@@ -47,8 +78,12 @@ def build_sampler(process: Process, name: str = "auto") -> Sampler:
 
 
 def _quickest(process: Process) -> str:
+    if isinstance(process, Stacked):
+        return "kronecker"
     if isinstance(process, Spectral):
         if process.size <= LARGEST_DECOMPOSED:
             return "eigenbasis"
         return "polynomial" if isinstance(process, GraphFilter) else "intrinsic"
-    return "interpolated-root"
+    if isinstance(process, TransformedAggregate):
+        return "aggregate"
+    return "direct" if isinstance(process, Implicit) else "interpolated-root"
