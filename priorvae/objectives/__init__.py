@@ -1,7 +1,8 @@
 """What is learnt: encoders, evidence lower bounds, warm starts and the reference decoder."""
 
 from priorvae.objectives.build import build_objective
+from priorvae.objectives.implicit import require_learnable
 from priorvae.objectives.reference import reference_decoder
 from priorvae.objectives.vae import VAE, Batch
 
-__all__ = ["VAE", "Batch", "build_objective", "reference_decoder"]
+__all__ = ["VAE", "Batch", "build_objective", "reference_decoder", "require_learnable"]

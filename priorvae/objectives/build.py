@@ -12,22 +12,28 @@ from priorvae.decoders.flax_backend import DecoderModule
 from priorvae.decoders.layers import Activation, ConcatCondition, Dense, Gate, Layer
 from priorvae.decoders.spec import Decoder
 from priorvae.objectives.encoders import DiagonalEncoder, FullEncoder
+from priorvae.objectives.implicit import standardise
 from priorvae.objectives.vae import VAE, AutoEncoder
 from priorvae.objectives.warm_start import alternating_least_squares, leading_columns
 from priorvae.processes import chebyshev
-from priorvae.processes.base import Gaussian
+from priorvae.processes.base import Gaussian, Process, require_gaussian
 from priorvae.processes.conditions import Condition
 from priorvae.processes.mixture import mixture_covariance
+from priorvae.processes.pilot import Pilot, pilot
 from priorvae.processes.roots import InterpolatedRoot, roots_at, symmetric_root
 
-__all__ = ["build_objective", "likelihood_variance"]
+__all__ = ["build_objective"]
 
 
-def build_objective(config: ModelConfig, process: Gaussian) -> VAE:
+def build_objective(config: ModelConfig, process: Process) -> VAE:
     """Build the decoder's specification and the means to start and train it.
 
     A `PriorVAE` integrates the hyperparameters out: its decoder has no conditions. A `PriorCVAE`
     gives them to encoder and decoder alike.
+
+    Raises:
+        ProcessError: The structure or its warm start needs a covariance, which the process has not;
+            or one of its values never varies.
     """
     conditions = process.conditions if config.type == "PriorCVAE" else ()
     n = process.size
@@ -35,12 +41,14 @@ def build_objective(config: ModelConfig, process: Gaussian) -> VAE:
     degrees = _gate_degrees(process) if conditions and config.structure == "gated-linear" else ()
     layers = _layers(config, process, conditions, degrees)
     decoder = Decoder(latent_dim, n, conditions, layers)
-    variance = likelihood_variance(config, process)
+    moments = pilot(process)
+    variance = _likelihood_variance(config, moments)
 
     def build(seed: int, weights: dict[str, np.ndarray] | None) -> AutoEncoder:
         rngs = nnx.Rngs(seed)
         module = DecoderModule(decoder, rngs=rngs, weights=weights)
-        return AutoEncoder(_encoder(config, decoder, variance, weights, rngs), module)
+        model = AutoEncoder(_encoder(config, decoder, variance, weights, rngs), module)
+        return model if isinstance(process, Gaussian) else standardise(model, moments)
 
     def start(seed: int) -> dict[str, np.ndarray] | None:
         return _warm_weights(config, decoder, process, seed)
@@ -48,15 +56,14 @@ def build_objective(config: ModelConfig, process: Gaussian) -> VAE:
     return VAE(decoder, variance, config.noisy_draws, build, start)
 
 
-def likelihood_variance(config: ModelConfig, process: Gaussian) -> float:
+def _likelihood_variance(config: ModelConfig, moments: Pilot) -> float:
     """Return `s^2`: the configured number times the mean marginal variance at mid-range."""
-    middle = {c.name: float(c.from_unit(0.0)) for c in process.conditions}
-    return config.likelihood_variance * float(np.trace(process.covariance(middle))) / process.size
+    return config.likelihood_variance * float(moments.variance.mean())
 
 
 def _layers(
     config: ModelConfig,
-    process: Gaussian,
+    process: Process,
     conditions: tuple[Condition, ...],
     degrees: tuple[int, ...],
 ) -> tuple[Layer, ...]:
@@ -69,7 +76,8 @@ def _layers(
     if not conditions:
         return (Dense(n, bias=False),)
     # Eigenvectors shared by all hyperparameters need one gate each; turning ones about two.
-    default = 2 * n if process.eigenbasis is None else len(process.eigenbasis.right)
+    basis = require_gaussian(process, "a gated-linear decoder").eigenbasis
+    default = 2 * n if basis is None else len(basis.right)
     return (Dense(_widths(config, default)[0], bias=False), Gate(degrees), Dense(n, bias=False))
 
 
@@ -79,16 +87,18 @@ def _widths(config: ModelConfig, default: int) -> tuple[int, ...]:
     return config.hidden if isinstance(config.hidden, tuple) else (config.hidden,)
 
 
-def _gate_degrees(process: Gaussian) -> tuple[int, ...]:
+def _gate_degrees(process: Process) -> tuple[int, ...]:
     """Return the degree at which the root itself is interpolated to 1e-5."""
+    process = require_gaussian(process, "a gated-linear decoder")
     return InterpolatedRoot.fit(process.root, process.conditions, tolerance=1e-5).degrees
 
 
 def _warm_weights(
-    config: ModelConfig, decoder: Decoder, process: Gaussian, seed: int
+    config: ModelConfig, decoder: Decoder, process: Process, seed: int
 ) -> dict[str, np.ndarray] | None:
     if config.warm_start == "none":
         return None
+    process = require_gaussian(process, "a warm start")
     if not decoder.conditions:
         root = symmetric_root(mixture_covariance(process))
         return {"layers.0.kernel": leading_columns(root[None], decoder.latent_dim)[0].T}

@@ -123,6 +123,11 @@ class DiagonalEncoder(nnx.Module):
         self.log_sd = nnx.Linear(sizes[-1], latent_dim, rngs=rngs, param_dtype=jnp.float32)
         self.activation = activation
 
+    @property
+    def first(self) -> tuple[nnx.Linear, ...]:
+        """The layers that see the draw itself."""
+        return tuple(self.hidden)[:1] or (self.mean, self.log_sd)
+
     def __call__(self, draws: jax.Array, unit: jax.Array) -> DiagonalNormal:
         """Encode `(draw, area)` at unit conditions `(cond,)`."""
         x = jnp.concatenate(

@@ -1,6 +1,6 @@
-"""Training: draws on the device, one jitted step, schedule, checkpoints, the loop."""
+"""Training: draws, one jitted step, schedule, checkpoints, the loop."""
 
-from priorvae.training.draws import DrawSource
+from priorvae.training.draws import DrawSource, build_draws
 from priorvae.training.loop import Trained, train
 
-__all__ = ["DrawSource", "Trained", "train"]
+__all__ = ["DrawSource", "Trained", "build_draws", "train"]

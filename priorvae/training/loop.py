@@ -18,7 +18,7 @@ from threadpoolctl import threadpool_limits
 
 from priorvae.config import TrainingConfig
 from priorvae.errors import RunError
-from priorvae.objectives.vae import VAE
+from priorvae.objectives.vae import VAE, Batch
 from priorvae.training.checkpoints import Checkpoints
 from priorvae.training.draws import DrawSource
 from priorvae.training.schedule import learning_rate, optimiser
@@ -51,7 +51,8 @@ class Trained(NamedTuple):
     """Step at the end of the logged interval with the lowest mean loss."""
 
 
-Interval = Callable[[State, jax.Array], tuple[State, dict[str, jax.Array]]]
+Interval = Callable[..., tuple[State, dict[str, jax.Array]]]
+"""Takes a state, the steps' numbers and, where draws are made ahead, the steps' batches."""
 
 
 def train(
@@ -77,6 +78,7 @@ def train(
         report: Called with the metrics of every interval.
 
     Raises:
+        ProcessError: A draw is not finite; says with which hyperparameters.
         RunError: The loss is no longer finite; says at which step and the likely cause.
     """
     started = time.monotonic()
@@ -94,11 +96,16 @@ def train(
         small = objective.decoder.num_areas <= SMALL_MAP
         while step < config.steps:
             steps = jnp.arange(step, min(step + config.log_every, config.steps))
+            drawn = draws.ahead(_batch_keys(seed, steps))
             # Small factorisations are slower on many threads than on one.
             with threadpool_limits(1 if small else None, user_api="blas"):
-                state, metrics = jax.block_until_ready(interval(state, steps))
+                state, metrics = jax.block_until_ready(interval(state, steps, drawn))
             step += len(steps)
-            entry = _summarise(step, steps, metrics, config)
+            bad = np.flatnonzero(~np.isfinite(np.asarray(metrics["loss"])))
+            if len(bad) > 0:
+                draws.check(_batch_keys(seed, steps)[int(bad[0])])
+                raise _diverged(int(steps[bad[0]]), config)
+            entry = _summarise(step, metrics, config)
             entry["seconds"] = before + time.monotonic() - started
             log.append(entry)
             report(entry)
@@ -155,21 +162,28 @@ def compile_steps(
     transform = optimiser(config)
     structure, shapes = nnx.split(objective.build(seed, None), nnx.Param)
 
-    def loss(params: Any, key: jax.Array) -> tuple[jax.Array, dict[str, jax.Array]]:
+    def loss(
+        params: Any, key: jax.Array, drawn: Batch | None
+    ) -> tuple[jax.Array, dict[str, jax.Array]]:
         key_batch, key_loss = jax.random.split(key)
-        batch = draws.batch(key_batch)
+        batch = draws.batch(key_batch) if drawn is None else drawn
         return objective.loss(nnx.merge(structure, params), batch, key_loss)
 
-    def one_step(state: State, step: jax.Array) -> tuple[State, dict[str, jax.Array]]:
-        key = jax.random.fold_in(jax.random.key(seed), step)
-        (value, parts), gradient = jax.value_and_grad(loss, has_aux=True)(state.params, key)
+    def one_step(
+        state: State, inputs: tuple[jax.Array, Batch | None]
+    ) -> tuple[State, dict[str, jax.Array]]:
+        step, drawn = inputs
+        key = _step_key(seed, step)
+        (value, parts), gradient = jax.value_and_grad(loss, has_aux=True)(state.params, key, drawn)
         updates, optimiser_state = transform.update(gradient, state.optimiser, state.params)
         moved = jax.tree.map(lambda p, u: p + u, state.params, updates)
         return State(moved, optimiser_state), {"loss": value, **parts}
 
     @jax.jit
-    def interval(state: State, steps: jax.Array) -> tuple[State, dict[str, jax.Array]]:
-        return jax.lax.scan(one_step, state, steps)
+    def interval(
+        state: State, steps: jax.Array, drawn: Batch | None = None
+    ) -> tuple[State, dict[str, jax.Array]]:
+        return jax.lax.scan(one_step, state, (steps, drawn))
 
     def initial() -> State:
         params = nnx.split(objective.initial(seed), nnx.Param)[1]
@@ -178,19 +192,28 @@ def compile_steps(
     return interval, State(shapes, transform.init(shapes)), initial
 
 
+def _step_key(seed: int, step: jax.Array) -> jax.Array:
+    return jax.random.fold_in(jax.random.key(seed), step)
+
+
+def _batch_keys(seed: int, steps: jax.Array) -> jax.Array:
+    """Return the keys that the batches of some steps are drawn with."""
+    return jax.vmap(lambda step: jax.random.split(_step_key(seed, step))[0])(steps)
+
+
+def _diverged(step: int, config: TrainingConfig) -> RunError:
+    rate = float(learning_rate(config)(step))
+    return RunError(
+        f"the loss is not finite at step {step} (learning rate {rate:.3g}). Likely causes: a "
+        f"learning rate too large for this map (try training.learning_rate="
+        f"{config.learning_rate / 10:.3g}), or a likelihood variance too small for float32 "
+        f"(try a larger model.likelihood_variance)"
+    )
+
+
 def _summarise(
-    step: int, steps: jax.Array, metrics: dict[str, jax.Array], config: TrainingConfig
+    step: int, metrics: dict[str, jax.Array], config: TrainingConfig
 ) -> dict[str, float]:
-    losses = np.asarray(metrics["loss"])
-    if not np.isfinite(losses).all():
-        first = int(steps[np.flatnonzero(~np.isfinite(losses))[0]])
-        rate = float(learning_rate(config)(first))
-        raise RunError(
-            f"the loss is not finite at step {first} (learning rate {rate:.3g}). Likely causes: a "
-            f"learning rate too large for this map (try training.learning_rate="
-            f"{config.learning_rate / 10:.3g}), or a likelihood variance too small for float32 "
-            f"(try a larger model.likelihood_variance)"
-        )
     entry: dict[str, float] = {"step": step}
     entry |= {name: float(np.mean(np.asarray(values))) for name, values in metrics.items()}
     entry["learning_rate"] = float(learning_rate(config)(step - 1))

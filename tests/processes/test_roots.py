@@ -13,7 +13,7 @@ from priorvae.objectives import build_objective, reference_decoder
 from priorvae.processes import Condition, Gaussian, InterpolatedRoot, build_process
 from priorvae.processes.conditions import unit_vector
 from priorvae.processes.roots import symmetric_root
-from priorvae.training import DrawSource
+from priorvae.training.draws import RootDraws
 from tests.maps import lattice
 
 
@@ -60,7 +60,7 @@ def test_reference_decoder_is_the_process(process: Gaussian) -> None:
 
 def test_training_draws_and_the_warm_start_take_two_conditions(process: Gaussian) -> None:
     noise = 1e-3
-    draws = DrawSource.build(process, TrainingConfig(), noise).batch(jax.random.key(0))
+    draws = RootDraws.build(process, TrainingConfig(), noise).batch(jax.random.key(0))
     assert draws.unit.shape == (16, 2)
     for unit, fields in zip(np.asarray(draws.unit), np.asarray(draws.draws), strict=True):
         pairs = zip(process.conditions, unit, strict=True)

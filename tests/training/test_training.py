@@ -12,8 +12,9 @@ from priorvae.config import GPConfig, ModelConfig, TrainingConfig
 from priorvae.errors import RunError
 from priorvae.objectives import VAE, build_objective
 from priorvae.processes import Gaussian, build_process
-from priorvae.training import DrawSource, train
+from priorvae.training import train
 from priorvae.training.checkpoints import Checkpoints
+from priorvae.training.draws import RootDraws
 from tests.maps import lattice
 
 LENGTHSCALE = {
@@ -40,13 +41,13 @@ def settings(**changes: Any) -> TrainingConfig:
     return TrainingConfig(**{**base, **changes})
 
 
-def prepare(process: Gaussian, config: TrainingConfig) -> tuple[VAE, DrawSource]:
+def prepare(process: Gaussian, config: TrainingConfig) -> tuple[VAE, RootDraws]:
     objective = build_objective(ModelConfig(type="PriorCVAE", warm_start_sweeps=20), process)
-    return objective, DrawSource.build(process, config, objective.variance)
+    return objective, RootDraws.build(process, config, objective.variance)
 
 
 def test_columns_have_the_second_moment_exactly(process: Gaussian) -> None:
-    source = DrawSource.build(process, settings(), noise=0.1)
+    source = RootDraws.build(process, settings(), noise=0.1)
     batch = source.batch(jax.random.key(0))
     for unit, draws in zip(batch.unit, np.asarray(batch.draws), strict=True):
         hyper = {"lengthscale": float(process.conditions[0].from_unit(unit[0]))}
@@ -57,7 +58,7 @@ def test_columns_have_the_second_moment_exactly(process: Gaussian) -> None:
 def test_random_draws_have_the_covariance(process: Gaussian) -> None:
     """Whitened, 4 groups of 5,000 draws are N(0, I): chi-square within 4.5 sd."""
     config = settings(draws="random", batch_size=20_000)
-    batch = DrawSource.build(process, config, noise=0.1).batch(jax.random.key(0))
+    batch = RootDraws.build(process, config, noise=0.1).batch(jax.random.key(0))
     assert batch.draws.shape == (4, 5000, 12)
     for unit, draws in zip(batch.unit, np.asarray(batch.draws), strict=True):
         hyper = {"lengthscale": float(process.conditions[0].from_unit(unit[0]))}
@@ -68,7 +69,7 @@ def test_random_draws_have_the_covariance(process: Gaussian) -> None:
 
 @pytest.mark.parametrize("over", ["range", "hyperprior"])
 def test_conditions_are_stratified(process: Gaussian, over: str) -> None:
-    source = DrawSource.build(process, settings(conditions_per_step=8, over=over), noise=0.1)
+    source = RootDraws.build(process, settings(conditions_per_step=8, over=over), noise=0.1)
     (condition,) = process.conditions
     for seed in range(3):
         unit = np.asarray(source.batch(jax.random.key(seed)).unit[:, 0], dtype=float)
@@ -83,7 +84,7 @@ def test_loss_falls_and_metrics_are_logged(process: Gaussian, tmp_path: Path) ->
     model = ModelConfig(type="PriorCVAE", structure="mlp", hidden=16, latent_dim=12,
                         encoder="diagonal", warm_start="none", likelihood_variance=0.1)  # fmt: skip
     objective = build_objective(model, process)
-    source = DrawSource.build(process, config, objective.variance)
+    source = RootDraws.build(process, config, objective.variance)
     seen: list[dict[str, float]] = []
     trained = train(objective, source, config, 0, tmp_path, seen.append)
     entries = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
@@ -145,15 +146,15 @@ def test_the_step_is_compiled_once(process: Gaussian, tmp_path: Path) -> None:
     config = settings()
     objective, source = prepare(process, config)
     traces = 0
-    original = DrawSource.batch
+    original = RootDraws.batch
 
-    def counted(self: DrawSource, key: jax.Array) -> Any:
+    def counted(self: RootDraws, key: jax.Array) -> Any:
         nonlocal traces
         traces += 1
         return original(self, key)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(DrawSource, "batch", counted)
+        patch.setattr(RootDraws, "batch", counted)
         train(objective, source, config, 0, tmp_path)
     assert traces == 1
 
