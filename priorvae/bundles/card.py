@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from priorvae.bundles.bundle import Bundle
 from priorvae.bundles.info import ConditionInfo
+from priorvae.processes.conditions import Condition
 
 __all__ = ["card"]
 
@@ -41,10 +42,14 @@ reproduce; `SHA256SUMS` the checksums. Data join by area id, never by position.
 
 
 def _range(condition: ConditionInfo) -> str:
-    bounds = f"{condition.low:.4g} to {condition.high:.4g} {condition.unit}".rstrip()
-    return f"{condition.name} ~ {condition.distribution}, {bounds}"
+    return f"{condition.name} ~ {condition.distribution}, {condition.to_condition().span}"
 
 
 def _example(bundle: Bundle) -> str:
-    middle = {c.name: float(f"{c.from_unit(0.0):.3g}") for c in bundle.conditions}
-    return repr(middle).replace("'", '"')
+    values = ", ".join(f'"{c.name}": {_middle(c)}' for c in bundle.conditions)
+    return f"{{{values}}}"
+
+
+def _middle(condition: Condition) -> str:
+    middle = condition.from_unit(0.0)
+    return f'"{condition.text(middle)}"' if condition.labels else repr(float(f"{middle:.3g}"))

@@ -45,6 +45,13 @@ def infer(
         str | None,
         typer.Option(metavar="FILE", help="Boundary file for the map. [default: what is at hand]"),
     ] = None,
+    condition: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=VALUE",
+            help="Fix a hyperparameter, as lengthscale=80 or kernel=rbf; repeatable.",
+        ),
+    ] = None,
     chains: Annotated[int, typer.Option(min=1, help="Chains.")] = 4,
     warmup: Annotated[int, typer.Option(min=1, help="Warm-up draws per chain.")] = 1000,
     samples: Annotated[int, typer.Option(min=4, help="Draws kept per chain.")] = 1000,
@@ -68,6 +75,7 @@ def infer(
         out=out,
         id=id,
         areas=areas,
+        conditions=_conditions(condition or []),
         num_chains=chains,
         num_warmup=warmup,
         num_samples=samples,
@@ -78,6 +86,24 @@ def infer(
     console = Console()
     print_fit(fit, console)
     console.print(f"\nWritten to {out}", highlight=False, soft_wrap=True)
+
+
+def _conditions(texts: list[str]) -> dict[str, float | str]:
+    """Read `NAME=VALUE`s: a number where the value is one, else a label."""
+    from priorvae.errors import InputError
+
+    found: dict[str, float | str] = {}
+    for text in texts:
+        name, separator, value = text.partition("=")
+        if not (name and separator and value):
+            raise InputError(f"--condition {text}: expected NAME=VALUE, such as lengthscale=80")
+        if name in found:
+            raise InputError(f"--condition {text}: {name} is given twice")
+        try:
+            found[name] = float(value)
+        except ValueError:
+            found[name] = value
+    return found
 
 
 def print_fit(fit: "Fit", console: "Console") -> None:

@@ -25,7 +25,7 @@ class Figure:
         low: Least value allowed, or None.
         high: Largest value allowed, or None.
         passed: Whether it lies within.
-        hyper: Hyperparameters at which it is worst, where it belongs to some.
+        hyper: Hyperparameters at which it is worst, where it belongs to some; categories by label.
         areas: Ids of the area or pair of neighbours it belongs to, where it belongs to some.
         null: The same figure for the exact prior or posterior: what Monte Carlo alone gives.
         reference: The same figure for the analytic reference decoder.
@@ -38,7 +38,7 @@ class Figure:
     low: float | None
     high: float | None
     passed: bool
-    hyper: dict[str, float] = field(default_factory=dict)
+    hyper: dict[str, float | str] = field(default_factory=dict)
     areas: tuple[str, ...] = ()
     null: float | None = None
     reference: float | None = None
@@ -55,7 +55,10 @@ class Figure:
     @property
     def place(self) -> str:
         """Where it is worst, such as `lengthscale = 42.3, area 37001`; may be empty."""
-        parts = [f"{name} = {value:.4g}" for name, value in self.hyper.items()]
+        parts = [
+            f"{name} = {value if isinstance(value, str) else format(value, '.4g')}"
+            for name, value in self.hyper.items()
+        ]
         if self.areas:
             noun = "area" if len(self.areas) == 1 else "neighbours"
             parts.append(f"{noun} {' and '.join(self.areas)}")

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from priorvae.config import PosteriorConfig
+from priorvae.errors import ProcessError
 from priorvae.evaluation.posterior import (
     ImportanceWeights,
     PosteriorFidelity,
@@ -19,7 +20,7 @@ from priorvae.evaluation.posterior import (
 from priorvae.evaluation.targets import generator, split
 from priorvae.inference import ExactPrior, Fit, RegressionData, build_data, fit, load_data
 from priorvae.inference.regression import EFFECT
-from priorvae.processes.base import Gaussian
+from priorvae.processes.base import Gaussian, Process, require_gaussian
 
 if TYPE_CHECKING:
     import jax
@@ -27,7 +28,14 @@ if TYPE_CHECKING:
     from priorvae.areas import Areas
     from priorvae.bundles import Bundle
 
-__all__ = ["SIMULATED", "Simulation", "observed_data", "posterior_fidelity", "simulate_counts"]
+__all__ = [
+    "SIMULATED",
+    "Simulation",
+    "observed_data",
+    "posterior_fidelity",
+    "require_comparable",
+    "simulate_counts",
+]
 
 SIMULATED = "simulated"
 """Name of the data set that is drawn from the process itself."""
@@ -43,6 +51,24 @@ class Simulation(NamedTuple):
     """The regression."""
     rate: np.ndarray
     """True rate per unit of exposure of every area `(area,)`."""
+
+
+def require_comparable(process: Process) -> Gaussian:
+    """Return a process whose posteriors can be compared with a decoder's, or refuse it.
+
+    Raises:
+        ProcessError: The process is known by its draws alone, or one of its hyperparameters is a
+            category.
+    """
+    exact = require_gaussian(process, "certificate.posterior")
+    for condition in exact.conditions:
+        if condition.labels:
+            raise ProcessError(
+                f"certificate.posterior compares posteriors of continuous hyperparameters, and "
+                f"{condition.name} is a category ({condition.span}): leave `posterior` out, and "
+                "compare fits at each of them with `priorvae infer --condition`"
+            )
+    return exact
 
 
 def posterior_fidelity(

@@ -12,7 +12,7 @@ from priorvae.evaluation.document import Evaluation
 from priorvae.evaluation.prior import PriorFidelity, evaluate_prior
 from priorvae.evaluation.targets import split
 from priorvae.objectives import reference_decoder
-from priorvae.processes.base import Gaussian, Process, require_gaussian
+from priorvae.processes.base import Gaussian, Process
 
 if TYPE_CHECKING:
     import jax
@@ -45,10 +45,10 @@ def evaluate_bundle(
     seconds = {"prior": time.perf_counter() - start}
     posterior = None
     if config.posterior is not None:
-        from priorvae.evaluation.comparison import posterior_fidelity
+        from priorvae.evaluation.comparison import posterior_fidelity, require_comparable
 
         start = time.perf_counter()
-        exact = require_gaussian(process, "certificate.posterior")
+        exact = require_comparable(process)
         posterior = posterior_fidelity(posterior_key, bundle, exact, config.posterior)
         seconds["posterior"] = time.perf_counter() - start
     return Evaluation(prior, posterior, certify(prior, posterior, config), seconds)

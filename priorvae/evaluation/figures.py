@@ -25,6 +25,7 @@ from priorvae.evaluation.posterior import HyperFidelity, PosteriorFidelity
 from priorvae.evaluation.prior import Decoder, PriorFidelity, moments_of, shortfall
 from priorvae.evaluation.targets import build_target, split
 from priorvae.processes.base import Process
+from priorvae.processes.conditions import Condition
 
 if TYPE_CHECKING:
     import jax
@@ -67,14 +68,14 @@ def look(
     """Look at a decoder at the first, middle and last point it was judged at."""
     points = [prior.points[i] for i in sorted({0, len(prior.points) // 2, len(prior.points) - 1})]
     target = build_target(process, prior.mixture)
-    units = {condition.name: condition.unit for condition in process.conditions}
+    conditions = {condition.name: condition for condition in process.conditions}
     views = []
     for point, view_key in zip(points, split(key, len(points)), strict=True):
         ours, theirs, moments_key = split(view_key, 3)
         moments = moments_of(moments_key, decoder, point.hyper, 5000)
         views.append(
             View(
-                _in_words(point.hyper, units),
+                _in_words(point.hyper, conditions),
                 moments.covariance,
                 target.covariance(point.hyper),
                 np.asarray(decoder.sample(ours, point.hyper, NUM_SHOWN)),
@@ -84,10 +85,10 @@ def look(
     return tuple(views)
 
 
-def _in_words(hyper: Mapping[str, float], units: Mapping[str, str]) -> str:
+def _in_words(hyper: Mapping[str, float], conditions: Mapping[str, Condition]) -> str:
     if not hyper:
         return "hyperparameters integrated out"
-    return ", ".join(f"{n} {v:.3g} {units.get(n, '')}".rstrip() for n, v in hyper.items())
+    return ", ".join(f"{name} {conditions[name].text(v)}" for name, v in hyper.items())
 
 
 def prior_figures(views: Sequence[View], areas: Areas) -> list[ReportFigure]:
@@ -118,15 +119,15 @@ def threshold_figure(prior: PriorFidelity, config: CertificateConfig) -> ReportF
             shares = [shortfall(key, getattr(p, key)) / bound for p in prior.points]
             axes.plot(values, np.maximum(shares, SMALLEST_SHARE), marker=marker, label=label)
         axes.axhline(1, color=PROCESS, linestyle="--", label="threshold")
-        if min(values) > 0 and max(values) > 5 * min(values):
+        if min(values) > 0 and max(values) > 5 * min(values) and name not in prior.labels:
             axes.set_xscale("log")
-        axes.set_xticks(values, [f"{value:.3g}" for value in values])
+        axes.set_xticks(values, [_short(prior.label(name, value)) for value in values])
         axes.set_xticks([], minor=True)
         axes.set(yscale="log", xlabel=name, ylabel="share of what is allowed")
         figure.legend(loc="outside lower center", ncols=3)
         uri = finish(figure)
     worst = max(
-        (shortfall(k, getattr(p, k)) / b, label, p.hyper[name])
+        (shortfall(k, getattr(p, k)) / b, label, _short(prior.label(name, p.hyper[name])))
         for label, (k, b) in allowed.items()
         for p in prior.points
     )
@@ -136,10 +137,14 @@ def threshold_figure(prior: PriorFidelity, config: CertificateConfig) -> ReportF
         "Each figure's error divided by its threshold: above the dashed line it fails. "
         f"Logarithmic; shares below {SMALLEST_SHARE:g} are drawn there.",
         f"Lines of {len(allowed)} figures over {len(values)} values of the {name}, as shares of "
-        f"their thresholds. The largest share is {worst[0]:.2g}, of {worst[1]} at {worst[2]:.4g}.",
+        f"their thresholds. The largest share is {worst[0]:.2g}, of {worst[1]} at {worst[2]}.",
         uri,
         wide=True,
     )
+
+
+def _short(value: float | str) -> str:
+    return value if isinstance(value, str) else f"{value:.3g}"
 
 
 def _correlations(covariance: np.ndarray) -> np.ndarray:

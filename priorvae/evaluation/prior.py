@@ -124,8 +124,8 @@ class Worst(NamedTuple):
 
     value: float
     """The figure itself."""
-    hyper: dict[str, float]
-    """Hyperparameters at which it is worst."""
+    hyper: dict[str, float | str]
+    """Hyperparameters at which it is worst, categories by their labels."""
     areas: tuple[str, ...]
     """Ids of the area or the neighbours it belongs to; empty for a figure of the whole map."""
     null: float | None
@@ -143,6 +143,7 @@ class PriorFidelity:
         num_draws: Draws behind the two-sample tests.
         num_moment_draws: Draws behind the moments where they are not analytic, else 0.
         reference: The same figures for the analytic reference decoder, where there is one.
+        labels: By hyperparameter that is a category: the labels whose numbers the points have.
     """
 
     points: tuple[PointFidelity, ...]
@@ -151,6 +152,11 @@ class PriorFidelity:
     num_draws: int
     num_moment_draws: int = 0
     reference: tuple[PointFidelity, ...] | None = None
+    labels: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def label(self, name: str, value: float) -> float | str:
+        """Return a hyperparameter's value, or its label where it is a category."""
+        return self.labels[name][int(value)] if name in self.labels else value
 
     def worst(self, name: str) -> Worst | None:
         """Return the worst value of a figure over the points, or None where it has none."""
@@ -163,7 +169,8 @@ class PriorFidelity:
             "worst_sd": (point.worst_sd_area,),
             "neighbour_correlation": point.worst_edge_areas,
         }
-        return Worst(getattr(point, name), point.hyper, place.get(name, ()), point.null.get(name))
+        hyper = {key: self.label(key, value) for key, value in point.hyper.items()}
+        return Worst(getattr(point, name), hyper, place.get(name, ()), point.null.get(name))
 
     def reference_worst(self, name: str) -> float | None:
         """Return the reference decoder's worst value of a figure, or None without one."""
@@ -238,6 +245,7 @@ def evaluate_prior(
         num_moment_draws=0 if decoder.is_linear else num_moment_draws,
         # A reference conditioned on theta has nothing to say about the mixture.
         reference=None if reference is None or mixture else judge.points(theirs, reference, hypers),
+        labels={c.name: c.labels for c in decoder.conditions if c.labels},
     )
 
 

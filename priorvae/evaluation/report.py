@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from priorvae.bundles import Bundle, BundleInfo
     from priorvae.evaluation.document import Evaluation
     from priorvae.evaluation.drawing import ReportFigure
-    from priorvae.processes import Process
+    from priorvae.processes import Condition, Process
 
 __all__ = ["collect_figures", "render_report", "write_report"]
 
@@ -96,7 +96,7 @@ def render_report(
         figures: Figures, in the order they are shown within their sections.
         environment: Versions and devices by name.
     """
-    units = {c.name: c.unit for c in bundle_info.process.hyperprior}
+    conditions = {c.name: c.to_condition() for c in bundle_info.process.hyperprior}
     templates = Environment(
         loader=PackageLoader("priorvae.evaluation", "."),
         autoescape=True,
@@ -108,7 +108,7 @@ def render_report(
     return templates.get_template("report.html.j2").render(
         evaluation=evaluation,
         certificate=evaluation.certificate,
-        rows=[(f, _place(f, areas, units)) for f in evaluation.certificate.figures],
+        rows=[(f, _place(f, areas, conditions)) for f in evaluation.certificate.figures],
         info=bundle_info,
         areas=areas,
         sections={
@@ -123,18 +123,17 @@ def render_report(
     )
 
 
-def _place(figure: Figure, areas: Areas, units: Mapping[str, str]) -> str:
+def _place(figure: Figure, areas: Areas, conditions: Mapping[str, Condition]) -> str:
     """Say where a figure is worst, areas by id and, where they have one, by name."""
     names = dict(zip(areas.ids, areas.names, strict=True))
-    parts = [f"{n} {v:.4g} {units.get(n, '')}".rstrip() for n, v in figure.hyper.items()]
+    parts = [f"{name} {conditions[name].text(v)}" for name, v in figure.hyper.items()]
     parts += [i if names.get(i, i) == i else f"{names[i]} ({i})" for i in figure.areas]
     return ", ".join(parts)
 
 
 def _hyperparameters(info: BundleInfo) -> list[str]:
     free = [
-        f"{c.name} ~ {c.distribution}, {c.low:.4g} to {c.high:.4g} {c.unit}".rstrip()
-        for c in info.process.hyperprior
+        f"{c.name} ~ {c.distribution}, {c.to_condition().span}" for c in info.process.hyperprior
     ]
     return free + [f"{name} = {value:.4g}, fixed" for name, value in info.process.fixed.items()]
 

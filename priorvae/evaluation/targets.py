@@ -35,7 +35,17 @@ def condition_grid(conditions: Sequence[Condition], num: int) -> list[dict[str, 
 
     One condition has `num` values. Several have the full product of fewer levels, about 27 points
     in all; with only two levels each (the corners, where decoders fail first) the centre is added.
+    Every category has all these points.
     """
+    smooth = [condition for condition in conditions if not condition.labels]
+    points = _smooth_grid(smooth, num)
+    for condition in (c for c in conditions if c.labels):
+        numbers = range(len(condition.labels))
+        points = [{**point, condition.name: float(j)} for j in numbers for point in points]
+    return points
+
+
+def _smooth_grid(conditions: Sequence[Condition], num: int) -> list[dict[str, float]]:
     if not conditions:
         return [{}]
     levels = num if len(conditions) == 1 else max(2, int(27 ** (1 / len(conditions)) + 1e-9))

@@ -18,8 +18,8 @@ __all__ = ["spatial_effect"]
 # A cdf evaluated in float32 is off by a few 1e-7; anything a user would notice is far above this.
 _NEGLIGIBLE_MASS = 1e-5
 
-Hyperprior: TypeAlias = dist.Distribution | float
-"""A prior of a hyperparameter, or a number that fixes it."""
+Hyperprior: TypeAlias = dist.Distribution | float | str
+"""A prior of a hyperparameter, or a number that fixes it; a category is fixed by its label."""
 
 
 def spatial_effect(
@@ -45,7 +45,8 @@ def spatial_effect(
         scale: Prior of the marginal standard deviation, or a number to fix it; half-normal with
             scale 1 where not given.
         conditions: Hyperpriors by condition name, or numbers to fix them; what is not named keeps
-            the hyperprior the prior was trained with.
+            the hyperprior the prior was trained with. A category must be fixed, by its label:
+            NUTS samples continuous parameters only.
         index: `(observation,)` positions of the observations' areas, where there is not exactly
             one observation per area in the prior's order.
 
@@ -53,7 +54,8 @@ def spatial_effect(
         `f`, `(area,)`; or `f[index]`, `(observation,)`.
 
     Raises:
-        ConditionError: A condition is unknown, or its value or hyperprior leaves the trained range.
+        ConditionError: A condition is unknown, its value or hyperprior leaves the trained range, or
+            a category is not fixed.
     """
     hyper = _condition_sites(name, prior.conditions, conditions or {})
     standard = dist.Normal(jnp.zeros(prior.latent_dim), 1.0).to_event(1)
@@ -75,12 +77,26 @@ def _condition_sites(
     hyper = {}
     for condition in conditions:
         hyperprior = given.get(condition.name)
-        if hyperprior is None:
+        if condition.labels:
+            hyperprior = _fixed_category(f"{name}_{condition.name}", hyperprior, condition)
+        elif hyperprior is None:
             hyperprior = condition.numpyro()
         else:
             _check_within(f"{name}_{condition.name}", hyperprior, condition)
         hyper[condition.name] = _site(f"{name}_{condition.name}", hyperprior)
     return hyper
+
+
+def _fixed_category(site: str, value: Hyperprior | None, condition: Condition) -> float:
+    """Return a category's number, or refuse to leave it open."""
+    if value is None or isinstance(value, dist.Distribution):
+        raise ConditionError(
+            f"{site}: NUTS samples continuous parameters, and this is a category; fix it to "
+            f"{condition.span}, by --condition {condition.name}={condition.labels[0]} or "
+            f"conditions={{'{condition.name}': '{condition.labels[0]}'}}, and compare the fits"
+        )
+    condition.check(value)
+    return float(condition.number(value))
 
 
 def _site(name: str, value: Hyperprior) -> jax.Array:

@@ -36,13 +36,21 @@ class RegressionPriors:
             covariate at its mean, about the median response on the link scale.
         slope_scale: Standard deviation of a coefficient, normal about 0, per covariate sd.
         scale: Prior of the spatial effect's sd; half-normal with scale 1 where None.
-        conditions: Hyperpriors of the spatial prior's conditions; as trained where not named.
+        conditions: Hyperpriors of the spatial prior's conditions, or values to fix them; as trained
+            where not named.
     """
 
     intercept_scale: float = 2.5
     slope_scale: float = 2.5
     scale: Hyperprior | None = None
     conditions: tuple[tuple[str, Hyperprior], ...] = ()
+
+    @property
+    def fixed(self) -> frozenset[str]:
+        """Names of the spatial effect's hyperparameters, `scale` among them, that are fixed."""
+        given = {"scale": self.scale, **dict(self.conditions)}
+        open_ = (dist.Distribution, type(None))
+        return frozenset(name for name, value in given.items() if not isinstance(value, open_))
 
 
 def build_model(
@@ -92,11 +100,14 @@ def coefficient_names(data: RegressionData) -> tuple[str, ...]:
     return tuple("b_" + name.replace("/", "_per_").replace(" ", "_") for name in tight)
 
 
-def parameter_names(data: RegressionData, prior: SpatialPrior) -> tuple[str, ...]:
-    """Return the scalar sites worth reporting, in the order of a table."""
+def parameter_names(
+    data: RegressionData, prior: SpatialPrior, priors: RegressionPriors | None = None
+) -> tuple[str, ...]:
+    """Return the scalar sites worth reporting, in the order of a table; what is fixed is none."""
     intercept = ("Intercept",) if data.formula.has_intercept else ()
-    hyper = tuple(f"{EFFECT}_{condition.name}" for condition in prior.conditions)
-    return (*intercept, *coefficient_names(data), f"{EFFECT}_scale", *hyper)
+    fixed = (priors or RegressionPriors()).fixed
+    names = [name for name in ("scale", *(c.name for c in prior.conditions)) if name not in fixed]
+    return (*intercept, *coefficient_names(data), *(f"{EFFECT}_{name}" for name in names))
 
 
 def typical_response(data: RegressionData) -> float:

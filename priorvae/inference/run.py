@@ -1,6 +1,6 @@
 """`priorvae infer`, importable: from a bundle and a table to a directory with the answer."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import jax
@@ -14,6 +14,7 @@ from priorvae.inference.design import RegressionData, build_data
 from priorvae.inference.exact import ExactPrior
 from priorvae.inference.maps import geometry_for
 from priorvae.inference.output import check_out, write_fit
+from priorvae.inference.regression import RegressionPriors
 from priorvae.inference.sampling import ChainMethod, Fit, fit
 from priorvae.processes.base import require_gaussian
 
@@ -29,6 +30,7 @@ def infer(
     out: str | Path,
     id: str | None = None,
     areas: str | Path | None = None,
+    conditions: Mapping[str, float | str] | None = None,
     num_chains: int = 4,
     num_warmup: int = 1000,
     num_samples: int = 1000,
@@ -49,6 +51,8 @@ def infer(
         id: The data's column of area ids; a built-in knows its own.
         areas: Boundary file for the map; where None, the data's or the bundle's own if they have
             polygons, else the bundle's centroids.
+        conditions: Values to fix hyperparameters at, by name; a category, which must be fixed, by
+            its label.
         num_chains: Chains.
         num_warmup: Warm-up draws per chain.
         num_samples: Draws kept per chain.
@@ -72,6 +76,7 @@ def infer(
         jax.random.key(seed),
         regression,
         ExactPrior(require_gaussian(loaded.process(), "exact inference")) if exact else loaded,
+        priors=RegressionPriors(conditions=tuple((conditions or {}).items())),
         num_warmup=num_warmup,
         num_samples=num_samples,
         num_chains=num_chains,
@@ -83,6 +88,7 @@ def infer(
         "bundle": loaded.info.id,
         "exact": exact,
         "data": str(data),
+        "conditions": dict(conditions or {}),
         "seed": seed,
         "num_warmup": num_warmup,
         "target_accept": target_accept,
@@ -123,7 +129,9 @@ def _find_map(bundle: Bundle, data: str | Path, areas: str | Path | None, id: st
         return read_areas(areas, id=None if str(areas).startswith("builtin:") else id)
     source = bundle.info.boundary.source
     if source.startswith(("builtin:", "grid:")):
-        return read_areas(source)
+        found = read_areas(source)
+        # A bundle of several boundary systems has areas that its main map lacks.
+        return found if set(found.ids) >= set(bundle.area_ids) else bundle.areas
     if Path(str(data)).suffix.lower() in SUFFIXES:
         return read_areas(data, id=id)
     return bundle.areas

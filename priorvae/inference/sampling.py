@@ -103,7 +103,7 @@ def fit(
         progress_bar=progress,
     )
     seconds = _run(sampler, key)
-    return _collect(sampler, data, prior, seconds)
+    return _collect(sampler, data, prior, parameter_names(data, prior, priors), seconds)
 
 
 def default_chain_method(num_chains: int) -> ChainMethod:
@@ -130,12 +130,11 @@ def _dense_block(
     data: RegressionData, prior: SpatialPrior, priors: RegressionPriors | None
 ) -> tuple[str, ...]:
     """Return the sampled sites that are few and correlated; a fixed one is not sampled."""
-    options = priors or RegressionPriors()
-    fixed = {name for name, value in options.conditions if isinstance(value, float | int)}
+    fixed = (priors or RegressionPriors()).fixed
     block = ["centre"] if data.formula.has_intercept else []
     block += ["slopes"] if data.covariates else []
-    block += [] if isinstance(options.scale, float | int) else [f"{EFFECT}_scale"]
-    return (*block, *(f"{EFFECT}_{c.name}" for c in prior.conditions if c.name not in fixed))
+    names = [name for name in ("scale", *(c.name for c in prior.conditions)) if name not in fixed]
+    return (*block, *(f"{EFFECT}_{name}" for name in names))
 
 
 def _run(sampler: MCMC, key: jax.Array) -> float:
@@ -156,19 +155,25 @@ def _run(sampler: MCMC, key: jax.Array) -> float:
     return time.perf_counter() - start
 
 
-def _collect(sampler: MCMC, data: RegressionData, prior: SpatialPrior, seconds: float) -> Fit:
+def _collect(
+    sampler: MCMC,
+    data: RegressionData,
+    prior: SpatialPrior,
+    parameters: tuple[str, ...],
+    seconds: float,
+) -> Fit:
     samples = sampler.get_samples(group_by_chain=True)
     stats = sampler.get_extra_fields(group_by_chain=True)
-    parameters = parameter_names(data, prior)
     judged = {name: np.asarray(samples[name]) for name in (*parameters, EFFECT, data.measure)}
     broken = [name for name, values in judged.items() if not np.isfinite(values).all()]
     if broken:
         raise RunError(f"the draws of {preview(broken)} are not finite; check the data's scale")
+    hyper = [f"{EFFECT}_{condition.name}" for condition in prior.conditions]
     moving = {name: values for name, values in judged.items() if np.ptp(values) > 0}
     return Fit(
         data=data,
         parameters=parameters,
-        hyperparameters=tuple(f"{EFFECT}_{c.name}" for c in prior.conditions),
+        hyperparameters=tuple(name for name in parameters if name in hyper),
         idata=_to_arviz(sampler, data),
         diagnostics=diagnose(moving, {k: np.asarray(v) for k, v in stats.items()}, seconds),
     )

@@ -56,7 +56,8 @@ class GP(Gaussian):
     Gneiting (2013), Strictly and non-strictly positive definite functions on spheres, Bernoulli 19.
 
     Attributes:
-        kernel: A kernel's name, or several joined by `+` or by `*`.
+        kernel: A kernel's name, or several joined by `+`, by `*`, or by `|`: then `kernel` is a
+            hyperparameter that chooses among them.
         distance: `euclidean` on the projected map; `great-circle` or `chordal` on the sphere.
 
     Raises:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from functools import reduce
 from operator import mul
@@ -109,31 +110,37 @@ KERNELS: dict[str, Callable[[Separation, Mapping[str, Any]], Any]] = {
 
 
 def kernel_names(kernel: str) -> tuple[str, ...]:
-    """Return the kernels in `matern32`, in the sum `rbf+periodic` or in the product `rbf*periodic`.
+    """Return the kernels in `matern32`, `rbf+periodic` (a sum), `rbf*periodic` or `rbf|matern32`.
 
     Raises:
-        ProcessError: One of them is unknown, or sums and products are mixed.
+        ProcessError: One of them is unknown, or they are joined in more than one way.
     """
-    names = tuple(kernel.replace("*", "+").split("+"))
+    names = tuple(re.split(r"[+*|]", kernel))
     for name in names:
         if name not in KERNELS:
             raise ProcessError(
                 f"unknown kernel {name!r}{nearest(name, KERNELS)}; expected {', '.join(KERNELS)}"
             )
-    if "+" in kernel and "*" in kernel:
-        raise ProcessError(f"kernel {kernel!r}: expected a sum or a product, got both")
+    if len({sign for sign in kernel if sign in "+*|"}) > 1:
+        raise ProcessError(
+            f"kernel {kernel!r}: expected a sum (`+`), a product (`*`) or a choice (`|`), got "
+            "several of them"
+        )
     return names
 
 
 def unit_covariance(kernel: str, apart: Separation, hyper: Mapping[str, Any]) -> Any:
-    """Evaluate a kernel, or a sum or product of kernels, of unit variance, `(area, area)`.
+    """Evaluate a kernel of unit variance, or several as one, `(area, area)`.
 
-    A sum is `sum_i w_i k_i / sum_i w_i`. The hyperparameters of the i-th of several kernels end in
-    `_i`, counted from 1: `lengthscale_2`, `weight_2`.
+    Of a choice, `kernel` in the hyperparameters is a name or a number, counted from 0; all share
+    their hyperparameters. A sum is `sum_i w_i k_i / sum_i w_i`; in a sum or product the
+    hyperparameters of the i-th kernel end in `_i`, counted from 1: `lengthscale_2`, `weight_2`.
     """
     names = kernel_names(kernel)
     if len(names) == 1:
         return KERNELS[kernel](apart, hyper)
+    if "|" in kernel:
+        return _chosen(names, apart, hyper)
     terms = [_numbered(hyper, i) for i in range(1, len(names) + 1)]
     values = [KERNELS[name](apart, term) for name, term in zip(names, terms, strict=True)]
     if "*" in kernel:
@@ -157,6 +164,24 @@ def stretched(apart: Separation, ratio: Any, angle: Any) -> Separation:
     turned = xp.stack([sine * east + cosine * north, ratio * (cosine * east - sine * north)])
     length = xp.sqrt(xp.sum(turned**2, axis=0))
     return Separation(apart.distance * length, turned / length)
+
+
+def _chosen(names: tuple[str, ...], apart: Separation, hyper: Mapping[str, Any]) -> Any:
+    """Evaluate the kernel that `hyper["kernel"]` chooses: one, or one for each of its elements."""
+    choice = hyper["kernel"]
+    if isinstance(choice, str):
+        if choice not in names:
+            raise ProcessError(
+                f"unknown kernel {choice!r}{nearest(choice, names)}; expected {', '.join(names)}"
+            )
+        choice = names.index(choice)
+    if isinstance(choice, int | float):
+        return KERNELS[names[int(choice)]](apart, hyper)
+    xp = choice.__array_namespace__()
+    chosen, *others = (KERNELS[name](apart, hyper) for name in names)
+    for number, values in enumerate(others, start=1):
+        chosen = xp.where(choice == number, values, chosen)
+    return chosen
 
 
 def _numbered(hyper: Mapping[str, Any], index: int) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import itertools
 import numpy as np
 
 from priorvae.processes.base import Gaussian
+from priorvae.processes.conditions import Condition
 
 __all__ = ["mixture_covariance", "quadrature"]
 
@@ -14,11 +15,10 @@ __all__ = ["mixture_covariance", "quadrature"]
 def quadrature(process: Gaussian, num: int = 24) -> list[tuple[float, dict[str, float]]]:
     """Return weighted hyperparameters that integrate over the hyperprior.
 
-    Gauss-Legendre nodes in the hyperprior's probabilities, `num` for each condition; the weights
-    sum to one.
+    Gauss-Legendre nodes in the hyperprior's probabilities, `num` for each condition, or every
+    category; the weights sum to one.
     """
-    x, w = np.polynomial.legendre.leggauss(num)
-    axes = [list(zip(w / 2, c.quantile((x + 1) / 2), strict=True)) for c in process.conditions]
+    axes = [_axis(condition, num) for condition in process.conditions]
     return [
         (
             float(np.prod([weight for weight, _ in point])),
@@ -26,6 +26,15 @@ def quadrature(process: Gaussian, num: int = 24) -> list[tuple[float, dict[str, 
         )
         for point in itertools.product(*axes)
     ]
+
+
+def _axis(condition: Condition, num: int) -> list[tuple[float, float]]:
+    """Return weights and values of one condition."""
+    if condition.labels:
+        each = 1 / len(condition.labels)
+        return [(each, float(number)) for number in range(len(condition.labels))]
+    x, w = np.polynomial.legendre.leggauss(num)
+    return list(zip(w / 2, condition.quantile((x + 1) / 2), strict=True))
 
 
 def mixture_covariance(process: Gaussian, num: int = 24) -> np.ndarray:

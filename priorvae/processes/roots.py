@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -69,7 +69,8 @@ class InterpolatedRoot:
         """Interpolate `root` over the conditions' range, with the lowest degrees that suffice.
 
         The degree of each condition is found on its own, along lines on which the others stay at
-        an end or in the middle of their ranges; then all are raised until the whole box is met.
+        an end or in the middle of their ranges; then all are raised until the whole box is met. A
+        category's is known: one less than there are categories.
 
         Args:
             root: Maps named hyperparameters to a smooth root, float64.
@@ -84,7 +85,7 @@ class InterpolatedRoot:
         """
         target, ladder = _plan(root, conditions, tolerance, lowest_degree)
         for degrees in ladder:
-            between = _points_between(degrees)
+            between = _points_between(degrees, conditions)
             exact = roots_at(root, conditions, between)
             _check_size(degrees, conditions, exact[0].nbytes)
             fitted = cls._at_degrees(root, conditions, degrees, tolerance)
@@ -138,17 +139,26 @@ def _plan(
     root: Root, conditions: tuple[Condition, ...], tolerance: float, lowest_degree: int
 ) -> tuple[float, list[tuple[int, ...]]]:
     """Return the error to reach and the degrees to try for it, lowest first."""
-    if not conditions:
-        return tolerance, [()]
-    if len(conditions) == 1:
-        return tolerance, [(degree,) for degree in _DEGREES if degree >= lowest_degree]
-    lines = [_hardest_line(root, conditions, axis, tolerance) for axis in range(len(conditions))]
+    smooth = [axis for axis, c in enumerate(conditions) if not c.labels]
+    if not smooth:
+        return tolerance, [_degrees(conditions, ())]
+    if len(smooth) == 1:
+        tried = [degree for degree in _DEGREES if degree >= lowest_degree]
+        return tolerance, [_degrees(conditions, (degree,)) for degree in tried]
+    lines = [_hardest_line(root, conditions, axis, tolerance) for axis in smooth]
     rungs = [_DEGREES.index(line.degrees[0]) for line in lines]
     last = len(_DEGREES) - 1
     # What the largest degree does not reach on a line, no degrees reach in the box.
     target = max(tolerance, *(2 * line.error for line in lines if line.error > tolerance), 0.0)
     ups = range(last - min(rungs) + 1)
-    return target, [tuple(_DEGREES[min(rung + up, last)] for rung in rungs) for up in ups]
+    raised = [[_DEGREES[min(rung + up, last)] for rung in rungs] for up in ups]
+    return target, [_degrees(conditions, smooth_degrees) for smooth_degrees in raised]
+
+
+def _degrees(conditions: tuple[Condition, ...], smooth: Iterable[int]) -> tuple[int, ...]:
+    """Return every condition's degree, given those of the conditions that are no categories."""
+    others = iter(smooth)
+    return tuple(len(c.labels) - 1 if c.labels else next(others) for c in conditions)
 
 
 def _hardest_line(
@@ -157,11 +167,18 @@ def _hardest_line(
     """Interpolate in one condition, the others held at ends and middles; return the worst."""
     condition, others = conditions[axis], conditions[:axis] + conditions[axis + 1 :]
     lines = []
-    for held in itertools.product((-1.0, 0.0, 1.0), repeat=len(others)):
+    for held in itertools.product(*(_ends_and_middle(c) for c in others)):
         values = {c.name: float(c.from_unit(u)) for c, u in zip(others, held, strict=True)}
         along = partial(_at, root, values)
         lines.append(InterpolatedRoot.fit(along, (condition,), tolerance))
     return max(lines, key=lambda line: (line.degrees, line.error))
+
+
+def _ends_and_middle(condition: Condition) -> list[float]:
+    """Unit positions to hold a condition at: every category where it has them."""
+    if condition.labels:
+        return [float(condition.to_unit(number)) for number in range(len(condition.labels))]
+    return [-1.0, 0.0, 1.0]
 
 
 def _at(root: Root, held: dict[str, float], hyper: dict[str, float]) -> np.ndarray:
@@ -171,7 +188,8 @@ def _at(root: Root, held: dict[str, float], hyper: dict[str, float]) -> np.ndarr
 def _check_error(error: float, conditions: tuple[Condition, ...]) -> None:
     """Refuse what would no longer be the process."""
     if error > _WORST_ERROR:
-        names = " and ".join(f"{c.name} in [{c.low:.4g}, {c.high:.4g}]" for c in conditions)
+        smooth = [c for c in conditions if not c.labels]
+        names = " and ".join(f"{c.name} in [{c.low:.4g}, {c.high:.4g}]" for c in smooth)
         raise ProcessError(
             f"the covariance changes too fast over {names} to be interpolated (relative error "
             f"{error:.2g} of its root, at most {_WORST_ERROR:g} is allowed); narrow the range, or "
@@ -191,14 +209,22 @@ def _check_size(
         )
 
 
-def _points_between(degrees: tuple[int, ...]) -> np.ndarray:
-    """Points where the interpolation error is large: extremes of the first polynomial left out."""
+def _points_between(degrees: tuple[int, ...], conditions: tuple[Condition, ...]) -> np.ndarray:
+    """Points where the interpolation error is large: extremes of the first polynomial left out.
+
+    Between categories there is nothing: they stay at their nodes.
+    """
     axes = []
-    for degree in degrees:
+    for degree, condition in zip(degrees, conditions, strict=True):
         k = degree + 1
-        axes.append(np.cos(np.pi * np.unique([0, k // 4, k // 2, 3 * k // 4, k]) / k))
+        extremes = np.cos(np.pi * np.unique([0, k // 4, k // 2, 3 * k // 4, k]) / k)
+        axes.append(np.array(_ends_and_middle(condition)) if condition.labels else extremes)
     if len(degrees) <= 2:
         return np.array(list(itertools.product(*axes)))
     corners = np.array(list(itertools.product((-1.0, 1.0), repeat=len(degrees))))
     inside = qmc.Sobol(len(degrees), scramble=False).random(32)
-    return np.concatenate([corners, 2 * inside - 1])
+    points = np.concatenate([corners, 2 * inside - 1])
+    for column, condition in zip(points.T, conditions, strict=True):
+        if condition.labels:
+            column[:] = condition.to_unit(condition.quantile((column + 1) / 2))
+    return points
