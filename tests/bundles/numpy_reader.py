@@ -28,6 +28,9 @@ def chebyshev(u: Array, degrees: list[int]) -> Array:
 def decode(info: dict[str, Any], weights: dict[str, Array], z: Array, theta: Array) -> Array:
     u = np.zeros(len(theta))
     for i, condition in enumerate(info["conditions"]):
+        if condition["transform"] == "category":
+            u[i] = np.cos(np.pi * (theta[i] + 0.5) / len(condition["labels"]))
+            continue
         low, value, high = SCALES[condition["transform"]](
             np.array([condition["low"], theta[i], condition["high"]])
         )

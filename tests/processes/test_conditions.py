@@ -1,3 +1,4 @@
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -5,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from priorvae.errors import ConditionError
+from priorvae.processes import chebyshev
 from priorvae.processes.conditions import Condition, check_names, unit_vector
 
 CONDITIONS = [
@@ -65,6 +67,72 @@ def test_a_share_reaches_both_ends_of_its_closed_range() -> None:
     condition.check(float(above))
     assert condition.to_unit(above) == 1
     assert condition.to_unit(jnp.float32(above)) == 1
+
+
+KERNELS = Condition(
+    "kernel", "", 0.0, 2.0, "category", "categorical", labels=("matern12", "matern32", "rbf")
+)
+
+
+def test_categories_lie_at_chebyshev_nodes() -> None:
+    numbers = np.arange(3.0)
+    units = KERNELS.to_unit(numbers)
+    np.testing.assert_array_equal(units, chebyshev.nodes((2,))[:, 0])
+    np.testing.assert_allclose(units, np.cos(np.pi * np.array([1, 3, 5]) / 6), atol=1e-15)
+    np.testing.assert_array_equal(KERNELS.from_unit(units), numbers)
+    # The nearer one in between, and the outer ones beyond their nodes.
+    np.testing.assert_array_equal(
+        KERNELS.from_unit(np.array([1, 0.6, 0.4, -0.6, -1])), [0, 0, 1, 2, 2]
+    )
+    for function, values in ((KERNELS.to_unit, numbers), (KERNELS.from_unit, units)):
+        there = jax.jit(function)(jnp.asarray(values))
+        np.testing.assert_allclose(there, function(values), atol=1e-15)
+        np.testing.assert_array_equal(KERNELS.from_unit(np.float32(units)), numbers)
+
+
+def test_a_category_is_named_or_numbered() -> None:
+    for value in ("matern32", 1, 1.0, np.float32(1)):
+        KERNELS.check(value)
+        assert KERNELS.text(value) == "matern32"
+        unit = unit_vector([KERNELS], {"kernel": value}, jnp)
+        np.testing.assert_allclose(unit, [0.0], atol=1e-7)
+    assert KERNELS.span == "one of matern12, matern32, rbf"
+    np.testing.assert_array_equal(KERNELS.grid(5), [0, 1, 2, 0, 1])
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ("matern", r"kernel: expected one of matern12, matern32, rbf, got 'matern'.*did you mean"),
+        (1.5, r"kernel: 1.5 is none of the categories matern12 \(0\), matern32 \(1\), rbf \(2\)"),
+        (3, r"3 is none of"),
+        (-1, r"-1 is none of"),
+        (float("nan"), r"nan is none of"),
+    ],
+)
+def test_what_is_no_category_is_refused(value: object, message: str) -> None:
+    with pytest.raises(ConditionError, match=message):
+        KERNELS.check(value)
+
+
+def test_text_is_refused_where_a_number_is_expected() -> None:
+    with pytest.raises(ConditionError, match="lengthscale: expected a number, got 'rbf'"):
+        CONDITIONS[0].check("rbf")
+
+
+def test_categories_are_equally_probable() -> None:
+    """The quantile function is the inverse of the distribution function, as for any hyperprior."""
+    np.testing.assert_allclose(
+        KERNELS.cdf(np.array([-0.5, 0, 1, 1.5, 2])), [0, 1 / 3, 2 / 3, 2 / 3, 1]
+    )
+    probability = (np.arange(3000) + 0.5) / 3000
+    values = KERNELS.quantile(probability)
+    np.testing.assert_array_equal(np.bincount(values.astype(int)), [1000, 1000, 1000])
+    assert (KERNELS.cdf(values) >= probability).all()
+    assert (KERNELS.cdf(values - 1) < probability).all()
+    np.testing.assert_array_equal(KERNELS.quantile(np.array([0.0, 1.0])), [0, 2])
+    log_prob = KERNELS.numpyro().log_prob(jnp.arange(3))
+    np.testing.assert_allclose(log_prob, np.full(3, -np.log(3)))
 
 
 def test_misspelt_name_suggests_the_nearest() -> None:

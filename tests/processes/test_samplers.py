@@ -56,6 +56,7 @@ LAYERED: dict[str, dict[str, Any]] = {
 }
 CONFIGS: dict[str, dict[str, Any]] = {
     "gp": {"kind": "gp", "kernel": "matern32", "lengthscale": LENGTHSCALE},
+    "gp, either": {**GP, "kernel": "categorical", "among": ["matern12", "rbf"]},
     "car": {"kind": "car", "alpha": DEPENDENCE},
     "car, below 0": {"kind": "car", "alpha": DEPENDENCE | {"low": -0.5}},
     "sar": {"kind": "sar", "rho": DEPENDENCE},
@@ -69,6 +70,7 @@ DENSE = ("cholesky", "interpolated-root")
 ON_A_GRAPH = (*DENSE, "eigenbasis", "polynomial", "sparse-cholesky")
 SERVED_BY: dict[str, tuple[str, ...]] = {
     "gp": DENSE,
+    "gp, either": DENSE,
     "car": ON_A_GRAPH,
     "car, below 0": ON_A_GRAPH,
     "sar": ON_A_GRAPH,
@@ -86,6 +88,7 @@ SERVED_BY: dict[str, tuple[str, ...]] = {
 }
 QUICKEST = {
     "gp": "interpolated-root",
+    "gp, either": "interpolated-root",
     "gneiting": "interpolated-root",
     "aggregated": "interpolated-root",
     **dict.fromkeys(set(LAYERED) - {"gneiting"}, "kronecker"),
