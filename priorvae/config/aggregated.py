@@ -14,7 +14,7 @@ from priorvae.config.section import Section
 
 __all__ = ["AggregatedConfig", "PointsConfig", "PopulationConfig"]
 
-_CELLS = 2000
+_CELLS = 1000
 
 
 class PointsConfig(Section):

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.typing import ArrayLike
 
 from priorvae.errors import ProcessError
@@ -12,6 +13,9 @@ from priorvae.processes import Condition
 from priorvae.processes.base import Gaussian
 
 __all__ = ["ExactPrior"]
+
+_SMALLEST_PIVOT = 1e-7
+"""Of the largest: a singular matrix that rounding carries through the factorisation is below."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,7 +30,9 @@ class ExactPrior:
         process: The process itself.
 
     Raises:
-        ProcessError: JAX computes in float32, in which a smooth kernel's covariance is singular.
+        ProcessError: JAX computes in float32, in which a smooth kernel's covariance is singular; or
+            the covariance is singular in itself, and there is no eigenbasis to replace Cholesky's
+            factor.
     """
 
     process: Gaussian
@@ -37,6 +43,8 @@ class ExactPrior:
                 "exact inference works on covariances that need float64, and JAX is set to "
                 "float32; call numpyro.enable_x64() at the start of the program"
             )
+        if self.process.eigenbasis is None:
+            _require_definite(self.process)
 
     @property
     def area_ids(self) -> tuple[str, ...]:
@@ -63,3 +71,19 @@ class ExactPrior:
             return jnp.linalg.cholesky(self.process.covariance_jax(hyper)) @ z
         inner = z if basis.orthonormal else jnp.asarray(basis.right) @ z
         return jnp.asarray(basis.left) @ (basis.gate(hyper) * inner)
+
+
+def _require_definite(process: Gaussian) -> None:
+    """Refuse a covariance without a Cholesky factor, which would give NaN at every step."""
+    middle = {c.name: float(c.from_unit(0.0)) for c in process.conditions}
+    try:
+        pivots = np.diag(np.linalg.cholesky(process.covariance(middle)))
+        singular = pivots.min() < _SMALLEST_PIVOT * pivots.max()
+    except np.linalg.LinAlgError:
+        singular = True
+    if singular:
+        raise ProcessError(
+            f"the covariance of {process.kind} on this map is singular (areas determine one "
+            "another, as those of nested boundary systems do), and exact inference needs its "
+            "Cholesky factor; use a decoder, or a map of one system"
+        )

@@ -6,10 +6,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import scipy.sparse as sp
 
-from priorvae.areas import Areas
+from priorvae.areas import Areas, read_areas
+from priorvae.areas.union import join_systems
+from priorvae.errors import ProcessError
 from priorvae.inference import ExactPrior
-from priorvae.processes import BYM2, ICAR, SAR, Condition, Gaussian, Leroux, ProperCAR
+from priorvae.processes import BYM2, GP, ICAR, SAR, Condition, Gaussian, Leroux, ProperCAR
+from priorvae.processes.aggregated import Aggregated
 
 
 def free(name: str, high: float, transform: str) -> tuple[Condition, ...]:
@@ -46,3 +50,15 @@ def test_a_spectral_prior_factorises_nothing(grid: Areas) -> None:
     prior = ExactPrior(make(grid))
     trace = str(jax.make_jaxpr(lambda z: prior.decode(z, hyper))(jnp.zeros(prior.latent_dim)))
     assert "cholesky" not in trace and trace.count("dot_general") == 1
+
+
+def test_a_covariance_without_a_cholesky_factor_is_refused() -> None:
+    """The same areas in two systems are equal in every draw; one system alone is served."""
+    squares = read_areas("grid:2x3")
+    fine = GP(squares, "matern32", (), {"lengthscale": 2.0})
+    alone = sp.eye_array(6, format="csr")
+    ExactPrior(Aggregated(squares, fine, alone, (), {}, 1e-6))
+    twice = join_systems(squares, {"again": squares})
+    both = sp.vstack([alone, alone], format="csr")
+    with pytest.raises(ProcessError, match=r"aggregated on this map is singular \(areas determine"):
+        ExactPrior(Aggregated(twice, fine, both, (), {}, 1e-6))
