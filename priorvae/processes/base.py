@@ -141,14 +141,22 @@ class Gaussian(Process):
 class Implicit(Process):
     """A process known by its draws alone: not Gaussian, or not known to be.
 
-    `sample` is written for one draw and can be traced by JAX.
+    `sample` is written for one draw. It can be traced by JAX where `traceable` says so.
     """
+
+    @property
+    def traceable(self) -> bool:
+        """Whether JAX can trace `sample`, to compile it and to vectorise it."""
+        return True
 
     def sample_batch(self, key: jax.Array, hyper: Hyper, num_draws: int) -> jax.Array:
         """Draw fields that share the hyperparameters, shape `(draw, size)`."""
         import jax
+        import jax.numpy as jnp
 
         keys = jax.random.split(key, num_draws)
+        if not self.traceable:
+            return jnp.stack([self.sample(one, hyper) for one in keys])
         return jax.vmap(lambda one: self.sample(one, hyper))(keys)
 
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
@@ -52,19 +51,24 @@ class FunctionProcess(Implicit):
     fixed: Mapping[str, float]
     nugget: float = 0.0
     kind: str = "function"
+    _traceable: bool = field(init=False, default=False)
 
     def __post_init__(self) -> None:
         middle = {c.name: float(c.from_unit(0.0)) for c in self.conditions}
         self._check_key(middle)
         for hyper in self._corners():
             self._field(_key(0), hyper)
+        # Found out now: later it may be JAX that asks, in the middle of tracing.
+        object.__setattr__(self, "_traceable", self._is_compiled(middle))
 
-    @cached_property
+    @property
     def traceable(self) -> bool:
         """Whether JAX compiles the function, and to the fields that it gives when called."""
+        return self._traceable
+
+    def _is_compiled(self, middle: Hyper) -> bool:
         import jax
 
-        middle = {c.name: float(c.from_unit(0.0)) for c in self.conditions}
         keys = jax.random.split(_key(3), 2)
         called = np.stack([self._field(key, middle) for key in keys])
         arrays = {name: np.full(2, value) for name, value in middle.items()}
@@ -73,6 +77,17 @@ class FunctionProcess(Implicit):
         except Exception:  # whatever NumPy or the user's code makes of a tracer
             return False
         return bool(np.allclose(compiled, called, rtol=1e-3, atol=1e-3 * np.abs(called).max()))
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """What is kept of the function beside its draws: `module`, `name`, `sha256`, `compiled`."""
+        module, _, name = self.user.path.partition(":")
+        return {
+            "module": module,
+            "name": name,
+            "sha256": self.user.sha256,
+            "compiled": self.traceable,
+        }
 
     def sample(self, key: jax.Array, hyper: Hyper) -> jax.Array:
         """Draw one field, shape `(area,)`, in the default float type.
@@ -123,22 +138,22 @@ class FunctionProcess(Implicit):
     def _checked(self, returned: Any, hyper: Hyper) -> np.ndarray:
         expected = f"one floating-point number for each of the {self.size} areas, ({self.size},)"
         try:
-            field = np.asarray(returned)
+            drawn = np.asarray(returned)
         except Exception:
-            field = np.asarray(None)
-        if field.dtype.kind in "iub":
+            drawn = np.asarray(None)
+        if drawn.dtype.kind in "iub":
             raise ProcessError(
-                f"{self._name} must return {expected}, and returned {field.dtype}; convert them "
+                f"{self._name} must return {expected}, and returned {drawn.dtype}; convert them "
                 "with `.astype(float)`"
             )
-        if field.dtype.kind != "f":
-            what = type(returned).__name__ if field.dtype == object else str(field.dtype)
+        if drawn.dtype.kind != "f":
+            what = type(returned).__name__ if drawn.dtype == object else str(drawn.dtype)
             raise ProcessError(f"{self._name} must return {expected}, and returned {what}")
-        if field.shape != (self.size,):
-            raise ProcessError(f"{self._name} must return {expected}, and returned {field.shape}")
+        if drawn.shape != (self.size,):
+            raise ProcessError(f"{self._name} must return {expected}, and returned {drawn.shape}")
         values = {name: [value] for name, value in hyper.items()}
-        require_finite(self._name, self.areas.ids, field[None], values)
-        return field.astype(np.float64)
+        require_finite(self._name, self.areas.ids, drawn[None], values)
+        return drawn.astype(np.float64)
 
     def _check_key(self, hyper: Hyper) -> None:
         """Refuse a function that is not a function of its key."""

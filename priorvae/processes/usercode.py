@@ -92,13 +92,13 @@ def _locate(name: str) -> ModuleSpec:
             f"{KEY}: {name} is {owner}, and a prior comes from a module of yours; give "
             "`module:function` of an installed module or of a file in this directory"
         )
-    spec = _find(top, None)
-    for depth in range(2, len(name.split(".")) + 1):
-        inside = None if spec is None else spec.submodule_search_locations
-        spec = None if inside is None else _find(".".join(name.split(".")[:depth]), inside)
-    if spec is None:
-        raise ProcessError(_missing(name))
-    if not spec.has_location or spec.origin is None:
+    spec, folders = None, list(sys.path)
+    for depth, part in enumerate(name.split("."), start=1):
+        spec = _find(".".join(name.split(".")[:depth]), None if depth == 1 else folders)
+        folders = _inside(spec, [Path(folder) / part for folder in folders])
+        if spec is None and not folders:
+            raise ProcessError(_missing(name))
+    if spec is None or not spec.has_location:
         raise ProcessError(
             f"{KEY}: {name} is a folder without `__init__.py`; name a module in it, such as "
             f"`{name}.simulator:draw`"
@@ -106,12 +106,21 @@ def _locate(name: str) -> ModuleSpec:
     return spec
 
 
-def _find(name: str, inside: Any) -> ModuleSpec | None:
+def _find(name: str, inside: list[str] | None) -> ModuleSpec | None:
     for finder in sys.meta_path:
-        spec: ModuleSpec | None = finder.find_spec(name, inside, None)
-        if spec is not None:
-            return spec
+        # A folder without `__init__.py` is looked up in its imported parent, which is missing here.
+        with suppress(KeyError):
+            spec: ModuleSpec | None = finder.find_spec(name, inside, None)
+            if spec is not None:
+                return spec
     return None
+
+
+def _inside(spec: ModuleSpec | None, folders: list[Path]) -> list[str]:
+    """Return the folders in which a package's modules are; none for a module."""
+    if spec is not None and spec.has_location:
+        return list(spec.submodule_search_locations or ())
+    return [str(folder) for folder in folders if folder.is_dir()]
 
 
 def _missing(name: str) -> str:
