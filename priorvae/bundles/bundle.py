@@ -12,12 +12,14 @@ import numpy as np
 
 from priorvae.areas.types import Areas
 from priorvae.bundles.info import BundleInfo
+from priorvae.config import FunctionConfig
 from priorvae.decoders import numpy_backend
 from priorvae.decoders.spec import Decoder
 from priorvae.errors import BundleError, ConfigError, ProcessError
 from priorvae.processes.base import Process
 from priorvae.processes.build import build_process, read_process
 from priorvae.processes.conditions import Condition
+from priorvae.processes.usercode import file_checksum
 
 if TYPE_CHECKING:
     import jax
@@ -90,7 +92,8 @@ class Bundle:
 
         Args:
             z: Standard normal latents, shape `(latent,)`.
-            hyper: A value for each condition, in its unit (lengthscales in km).
+            hyper: A value for each condition, in its unit (lengthscales in km); of a category its
+                label, such as `rbf`, or its number.
 
         Returns:
             Shape `(area,)`, in the float type of `z`.
@@ -102,11 +105,11 @@ class Bundle:
 
         return jax_backend.decode(self.decoder, self.weights, z, hyper or {})
 
-    def decode_numpy(self, z: np.ndarray, hyper: Mapping[str, float] | None = None) -> np.ndarray:
+    def decode_numpy(self, z: np.ndarray, hyper: Mapping[str, Any] | None = None) -> np.ndarray:
         """Return the same in float64 NumPy; `z` may be `(latent,)` or `(draw, latent)`."""
         return numpy_backend.decode(self.decoder, self.weights, z, hyper or {})
 
-    def matrix(self, hyper: Mapping[str, float] | None = None) -> np.ndarray:
+    def matrix(self, hyper: Mapping[str, Any] | None = None) -> np.ndarray:
         """Return `A` with `f = A z`, shape `(area, latent)`, float64, of a linear decoder."""
         return numpy_backend.matrix(self.decoder, self.weights, hyper or {})
 
@@ -119,16 +122,61 @@ class Bundle:
         z = jax.random.normal(key, (num_draws, self.latent_dim))
         return jax.vmap(lambda row: self.decode(row, hyper))(z)
 
-    def process(self) -> Process:
+    def process(self, function: str | None = None) -> Process:
         """Return the exact process this bundle stands for, on the same map.
 
+        Args:
+            function: Consent to import the user's own function that the process is, by its name
+                `module:name`. Only a bundle of `kind: function` needs it.
+
         Raises:
-            BundleError: The process is not known to this version.
+            BundleError: The process is not known to this version. Or it is a user's function and
+                `function` does not name it, or its file is no longer the same.
         """
         try:
-            return build_process(read_process(self.info.process.config), self.areas, self.arrays)
+            config = read_process(self.info.process.config)
+            if isinstance(config, FunctionConfig):
+                self._check_consent(config.function, function)
+            elif function is not None:
+                raise BundleError(
+                    f"{self._place}: stands for a {config.kind}, not for a user's function; leave "
+                    f"out {function!r}"
+                )
+            return build_process(config, self.areas, self.arrays)
         except (ConfigError, ProcessError) as error:
+            if self.info.process.function is not None:
+                raise BundleError(f"{self._place}: {error}") from None
             raise BundleError(
-                f"{self.path or self.info.id}: its process cannot be built by this version of "
-                f"priorvae ({error}); update it"
+                f"{self._place}: its process cannot be built by this version of priorvae "
+                f"({error}); update it"
             ) from None
+
+    @property
+    def _place(self) -> str:
+        return str(self.path or self.info.id)
+
+    def _check_consent(self, named: str, function: str | None) -> None:
+        """Refuse to import what the user did not name, or what is not what it was."""
+        recorded = self.info.process.function
+        if recorded is None or recorded.path != named:
+            raise BundleError(
+                f"{self._place}: does not say which file its function {named} is in; get a fresh "
+                "copy, or train again"
+            )
+        if function is None:
+            raise BundleError(
+                f"{self._place}: stands for the function {named}, and no bundle makes this import "
+                "anyone's code. If that module is yours or you trust it, say so: `priorvae "
+                f"evaluate BUNDLE --function {named}`, or `process(function={named!r})`"
+            )
+        if function != named:
+            raise BundleError(
+                f"{self._place}: stands for the function {named}, not for {function}"
+            )
+        found = file_checksum(named)
+        if found != recorded.sha256:
+            raise BundleError(
+                f"{self._place}: the file of {named} is not the one that the bundle was made with "
+                f"(sha256 {found[:12]}... and {recorded.sha256[:12]}...); restore it, or train "
+                "again"
+            )

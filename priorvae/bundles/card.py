@@ -12,17 +12,19 @@ __all__ = ["card"]
 def card(bundle: Bundle) -> str:
     """Return the card as Markdown."""
     info = bundle.info
-    process = " ".join(filter(None, [info.process.kind, info.process.kernel]))
+    function = f"(`{info.process.function.path}`)" if info.process.function else None
+    process = " ".join(filter(None, [info.process.kind, info.process.kernel, function]))
     ranges = [_range(c) for c in info.process.hyperprior]
     fixed = [f"{name} = {value:g}, fixed" for name, value in info.process.fixed.items()]
     values = _example(bundle)
+    cell = info.id.replace("|", r"\|")  # of a table, in which a bar ends a cell
     return f"""# {info.name}
 
 A `{info.type}` decoder of a {process} prior over {info.num_areas} areas, {info.latent_dim} latents.
 
 | | |
 |---|---|
-| id | `{info.id}` |
+| id | `{cell}` |
 | hyperparameters | {"; ".join(ranges + fixed)} |
 | map | {info.boundary.source} (licence: {info.boundary.licence or "not stated by the source"}) |
 | certificate | **{info.certificate.status}** |

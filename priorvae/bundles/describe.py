@@ -11,6 +11,7 @@ from priorvae.bundles.info import (
     BoundaryInfo,
     BundleInfo,
     ConditionInfo,
+    FunctionInfo,
     LayersInfo,
     ProcessInfo,
     TrainingInfo,
@@ -20,6 +21,7 @@ from priorvae.decoders.spec import Decoder, Weights
 from priorvae.environment import git_commit
 from priorvae.processes.base import Process
 from priorvae.processes.conditions import Condition
+from priorvae.processes.function import FunctionProcess
 from priorvae.processes.gp import GP
 from priorvae.processes.hypers import in_km
 
@@ -91,6 +93,7 @@ def _process(process: Process, config: ProcessConfig) -> ProcessInfo:
         fixed=dict(process.fixed),
         hyperprior=_conditions(process.conditions),
         config=in_km(config, process.areas).model_dump(mode="json"),
+        function=FunctionInfo(**process.record) if isinstance(process, FunctionProcess) else None,
     )
 
 

@@ -26,6 +26,13 @@ def evaluate(
     seed: Annotated[
         int | None, typer.Option(min=0, help="Seed of the draws; else the bundle's own.")
     ] = None,
+    function: Annotated[
+        str | None,
+        typer.Option(
+            metavar="MODULE:NAME",
+            help="Import this function of yours, which the bundle stands for.",
+        ),
+    ] = None,
 ) -> None:
     """Hold a bundle against its exact process, and write the figures and a report.
 
@@ -38,7 +45,9 @@ def evaluate(
     directory = out or Path("evaluation") / _name(bundle)
     console = Console()
     with console.status("Evaluating ..."):
-        result = evaluate_path(bundle=bundle, out=directory, posterior=posterior, seed=seed)
+        result = evaluate_path(
+            bundle=bundle, out=directory, posterior=posterior, seed=seed, function=function
+        )
     certificate = result.certificate
     console.print(certificate_table(certificate))
     console.print(certificate.summary(), markup=False, highlight=False, soft_wrap=True)

@@ -26,6 +26,7 @@ def evaluate_path(
     out: str | Path,
     posterior: bool = True,
     seed: int | None = None,
+    function: str | None = None,
 ) -> Evaluation:
     """Evaluate a bundle and write `evaluation.json` and `report.html`.
 
@@ -36,6 +37,8 @@ def evaluate_path(
         out: Directory to write; may exist, but not hold an evaluation.
         posterior: Whether to compare posteriors, where the bundle's thresholds name data.
         seed: Seed of the draws; the bundle's own where None.
+        function: The user's function that the bundle stands for, `module:name`: consent to import
+            it. Only a bundle of `kind: function` needs it.
 
     Raises:
         InputError: The bundle cannot be used, or `out` holds an evaluation. Nothing is written.
@@ -46,7 +49,7 @@ def evaluate_path(
     config = _thresholds(loaded)
     if not posterior:
         config = config.model_copy(update={"posterior": None})
-    process = loaded.process()
+    process = loaded.process(function)
     seed = loaded.info.seed if seed is None else seed
     result = evaluate_bundle(loaded, process, config, seed=seed)
     _write(out, result, loaded, process)

@@ -18,6 +18,7 @@ from priorvae.config import RunConfig
 from priorvae.errors import InputError
 from priorvae.listener import Listener, Silent
 from priorvae.processes import Process, build_process
+from priorvae.processes.function import FunctionProcess
 from priorvae.processes.samplers import Sampler, build_sampler
 from priorvae.processes.simulate import Draws, block_size, simulate
 
@@ -35,7 +36,8 @@ def simulate_draws(
     """Write draws of a configuration's process, holding one block of them in memory.
 
     Arrays: `draws (draw, area)`, one array `(draw,)` for each hyperparameter, `area_ids (area,)`,
-    and `simulation`, a JSON text that records the process, the sampler and its error.
+    and `simulation`, a JSON text that records the process, the sampler and its error. Of a
+    category the array holds labels.
 
     Args:
         config: The run's configuration; its `seed` is the seed of the draws.
@@ -69,6 +71,8 @@ def simulate_draws(
         "sampler": source.name,
         "relative_error_of_the_root": source.error,
     }
+    if isinstance(process, FunctionProcess):
+        record["function"] = process.record
     layout = _Layout(process, num_draws, record)
     blocks = simulate(jax.random.key(config.seed), process, source, num_draws)
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -101,6 +105,15 @@ class _Layout(NamedTuple):
         """Of the hyperparameters that vary."""
         return [condition.name for condition in self.process.conditions]
 
+    def categories(self, name: str) -> tuple[str, ...]:
+        """Labels of a hyperparameter; none where it is a number."""
+        return next(c.labels for c in self.process.conditions if c.name == name)
+
+    def written(self, name: str, values: np.ndarray) -> np.ndarray:
+        """A hyperparameter's values as they are written: a category's as its labels."""
+        labels = self.categories(name)
+        return np.array(labels)[values.astype(int)] if labels else values
+
     @property
     def labels(self) -> dict[str, list[str]]:
         """Names along the axes of the draws."""
@@ -127,7 +140,7 @@ def _write_npz(path: Path, blocks: Iterator[Draws], layout: _Layout) -> None:
                 file.write(np.ascontiguousarray(block.fields, dtype="<f8").data)
                 for name in kept:
                     kept[name].append(block.hyper[name])
-        rest = {name: np.concatenate(series) for name, series in kept.items()}
+        rest = {name: layout.written(name, np.concatenate(all_)) for name, all_ in kept.items()}
         rest |= {name: np.array(labels) for name, labels in layout.labels.items()}
         rest["simulation"] = np.array(json.dumps(layout.record))
         for name, array in rest.items():
@@ -149,7 +162,12 @@ def _write_zarr(path: Path, blocks: Iterator[Draws], layout: _Layout) -> None:
         "draws", shape=shape, chunks=(rows_each, *shape[1:]), dtype="float64"
     )
     series = {
-        name: group.create_array(name, shape=shape[:1], chunks=(rows_each,), dtype="float64")
+        name: group.create_array(
+            name,
+            shape=shape[:1],
+            chunks=(rows_each,),
+            dtype="string" if layout.categories(name) else "float64",
+        )
         for name in layout.names
     }
     start = 0
@@ -157,7 +175,7 @@ def _write_zarr(path: Path, blocks: Iterator[Draws], layout: _Layout) -> None:
         rows = slice(start, start + len(block.fields))
         fields[rows] = block.fields.reshape(-1, *shape[1:])
         for name, values in series.items():
-            values[rows] = block.hyper[name]
+            values[rows] = layout.written(name, block.hyper[name])
         start = rows.stop
 
 

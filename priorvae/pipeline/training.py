@@ -19,15 +19,15 @@ from priorvae.config import RunConfig, dump_config, load_config
 from priorvae.decoders.spec import Decoder, Weights
 from priorvae.environment import device_name, environment, shown_environment
 from priorvae.errors import InputError
-from priorvae.evaluation.comparison import observed_data
+from priorvae.evaluation.comparison import observed_data, require_comparable
 from priorvae.evaluation.document import Evaluation, from_json, to_json
 from priorvae.evaluation.evaluate import evaluate_bundle
 from priorvae.evaluation.report import write_report
 from priorvae.listener import Listener, Silent
-from priorvae.objectives import build_objective, reference_decoder
+from priorvae.objectives import build_objective, reference_decoder, require_learnable
 from priorvae.processes import Process, build_process
-from priorvae.processes.base import require_gaussian
-from priorvae.training import DrawSource, train
+from priorvae.processes.function import FunctionProcess
+from priorvae.training import build_draws, train
 
 __all__ = ["Run", "train_run"]
 
@@ -67,11 +67,12 @@ def train_run(
     listener.stage("Reading the map")
     areas = read_areas(**config.areas.model_dump())
     process = build_process(config.process, areas)
+    require_learnable(config.model, config.training, process)
     if config.certificate.posterior is not None:
-        require_gaussian(process, "certificate.posterior")
+        require_comparable(process)
         # Data that cannot be used are better refused before training than after it.
         observed_data(process.areas, config.certificate.posterior)
-    _open_directory(out, config, resume)
+    _open_directory(out, config, process, resume)
     if _status(out).get("status") == "done":
         return _finished(out)
     try:
@@ -130,10 +131,9 @@ def _learn(
     if config.model.type == "reference":
         decoder, weights = reference_decoder(process)
         return decoder, weights, TrainingInfo(steps=0, seconds=0.0, device="none"), None
-    process = require_gaussian(process, "training")
     objective = build_objective(config.model, process)
     noise = objective.variance if objective.noisy else 0.0
-    draws = DrawSource.build(process, config.training, noise)
+    draws = build_draws(process, config.training, noise)
     listener.stage("Training")
     trained = train(
         objective,
@@ -147,7 +147,7 @@ def _learn(
     return objective.decoder, trained.weights, info, trained.best_step
 
 
-def _open_directory(out: Path, config: RunConfig, resume: bool) -> None:
+def _open_directory(out: Path, config: RunConfig, process: Process, resume: bool) -> None:
     """Start a run directory, or check that the one to resume is of the same configuration."""
     held = out / "config.yaml"
     if resume:
@@ -158,6 +158,7 @@ def _open_directory(out: Path, config: RunConfig, resume: bool) -> None:
                 f"{out}: holds a run of another configuration ({_difference(held, config)}); "
                 "resume it with its own, or choose another --out"
             )
+        _check_code(out, process)
         return
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise InputError(
@@ -165,8 +166,27 @@ def _open_directory(out: Path, config: RunConfig, resume: bool) -> None:
             "go on with the run in it by --resume"
         )
     out.mkdir(parents=True, exist_ok=True)
-    _write(out / "environment.json", json.dumps(environment(), indent=1) + "\n")
+    facts = environment() | _code(process)
+    _write(out / "environment.json", json.dumps(facts, indent=1) + "\n")
     _write(held, dump_config(config))
+
+
+def _code(process: Process) -> dict[str, Any]:
+    """Say which code of the user's is the process, where some is."""
+    return {"function": process.record} if isinstance(process, FunctionProcess) else {}
+
+
+def _check_code(out: Path, process: Process) -> None:
+    """Refuse to go on with another simulator than the run began with."""
+    record = _code(process).get("function", {})
+    facts = out / "environment.json"
+    held = json.loads(facts.read_text("utf-8")).get("function", {}) if facts.exists() else record
+    if held.get("sha256") != record.get("sha256"):
+        raise InputError(
+            f"{out}: the file of process.function was edited since the run began (sha256 "
+            f"{held.get('sha256', 'none')[:12]}..., now {record.get('sha256', 'none')[:12]}...); "
+            "restore it, or start anew with another --out"
+        )
 
 
 def _difference(held: Path, config: RunConfig) -> str:
