@@ -64,10 +64,25 @@ class Figure:
             parts.append(f"{noun} {' and '.join(self.areas)}")
         return ", ".join(parts)
 
+    @property
+    def undecided(self) -> bool:
+        """Whether it failed where draws of the process itself would have failed as well."""
+        if self.passed or self.null is None or self.part != "prior":
+            return False
+        return not _within(self.null, self.low, self.high)
+
+    @property
+    def remedy(self) -> str:
+        """What to do about a figure that is undecided; empty for others."""
+        if not self.undecided:
+            return ""
+        return f"Monte Carlo alone gives {self.null:.4g} here: raise certificate.num_draws"
+
     def sentence(self) -> str:
         """Say what it is, what was required and where it is worst."""
         where = f", worst at {self.place}" if self.place else ""
-        return f"{self.label} is {self.value:.4g} (required: {self.bounds}){where}"
+        remedy = f". {self.remedy}" if self.undecided else ""
+        return f"{self.label} is {self.value:.4g} (required: {self.bounds}){where}{remedy}"
 
 
 @dataclass(frozen=True)
@@ -196,5 +211,9 @@ def _figure(
     high: float | None,
     **more: Any,
 ) -> Figure:
+    return Figure(name, part, label, value, low, high, _within(value, low, high), **more)
+
+
+def _within(value: float, low: float | None, high: float | None) -> bool:
     passed = (low is None or value >= low) and (high is None or value <= high)
-    return Figure(name, part, label, value, low, high, bool(passed and value == value), **more)
+    return bool(passed and value == value)

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 __all__ = ["evaluate_bundle"]
 
+MOMENT_DRAWS = 20
+"""Draws behind moments that are not analytic, for each draw of the two-sample tests."""
+
 LARGEST_REFERENCE = 1500
 """Areas beyond which the analytic reference decoder takes minutes to build."""
 
@@ -63,6 +66,7 @@ def _measure_prior(
         process,
         num_conditions=config.num_conditions,
         num_draws=config.num_draws,
+        num_moment_draws=MOMENT_DRAWS * config.num_draws,
         reference=_reference(bundle, process),
     )
 

@@ -16,6 +16,7 @@ __all__ = [
     "bures_wasserstein",
     "covariance_error",
     "covariance_error_from_draws",
+    "covariance_error_from_halves",
     "covariance_error_rows",
     "effective_fraction",
     "importance_fraction",
@@ -78,6 +79,24 @@ def covariance_error_from_draws(draws: np.ndarray, expected: np.ndarray) -> floa
         expected: Covariance of the process `(area, area)`.
     """
     return float(np.sqrt(max(squared_covariance_error(draws, expected), 0.0)))
+
+
+def covariance_error_from_halves(
+    actual: tuple[np.ndarray, np.ndarray], expected: tuple[np.ndarray, np.ndarray]
+) -> float:
+    """Return the relative Frobenius error where both covariances are estimated.
+
+    The root of `<S1 - T1, S2 - T2> / <T1, T2>`, or 0 where that is negative. Numerator and
+    denominator are unbiased for `||C - K||^2` and `||K||^2`: S1 and S2 come from different halves
+    of the decoder's draws, T1 and T2 of the process's.
+
+    Args:
+        actual: S1 and S2, `(area, area)` each.
+        expected: T1 and T2.
+    """
+    differences = [ours - theirs for ours, theirs in zip(actual, expected, strict=True)]
+    square = np.sum(differences[0] * differences[1]) / np.sum(expected[0] * expected[1])
+    return float(np.sqrt(max(square, 0.0)))
 
 
 def squared_covariance_error(draws: np.ndarray, expected: np.ndarray) -> float:

@@ -9,9 +9,14 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 from scipy.stats import qmc
 
-from priorvae.processes.base import Gaussian, Process, require_gaussian
+from priorvae.errors import ProcessError, preview
+from priorvae.evaluation.moments import Moments
+from priorvae.processes.base import Gaussian, Implicit, Process
 from priorvae.processes.conditions import Condition
+from priorvae.processes.finite import in_words
 from priorvae.processes.mixture import mixture_covariance
+from priorvae.processes.samplers import build_sampler
+from priorvae.processes.simulate import block_size, draw_block
 
 if TYPE_CHECKING:
     import jax
@@ -19,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Conditional",
     "Mixture",
+    "Simulated",
     "Target",
     "build_target",
     "condition_grid",
@@ -58,12 +64,12 @@ def _smooth_grid(conditions: Sequence[Condition], num: int) -> list[dict[str, fl
 
 
 class Target(Protocol):
-    """A distribution over fields with a known covariance."""
+    """A distribution over fields."""
 
     gaussian: bool
 
-    def covariance(self, hyper: Mapping[str, float]) -> np.ndarray:
-        """Return the covariance `(area, area)` in float64."""
+    def moments(self, key: jax.Array, hyper: Mapping[str, float], num_draws: int) -> Moments:
+        """Return mean and covariance: analytic where that is possible, else from draws."""
         ...
 
     def sample(self, key: jax.Array, hyper: Mapping[str, float], num_draws: int) -> np.ndarray:
@@ -72,13 +78,11 @@ class Target(Protocol):
 
 
 def build_target(process: Process, mixture: bool) -> Target:
-    """Return the process given its hyperparameters, or with them integrated out.
-
-    Raises:
-        ProcessError: The process has no covariance.
-    """
-    exact = require_gaussian(process, "the certificate")
-    return Mixture(exact) if mixture else Conditional(exact)
+    """Return the process given its hyperparameters, or with them integrated out."""
+    if isinstance(process, Gaussian):
+        return Mixture(process) if mixture else Conditional(process)
+    assert isinstance(process, Implicit)
+    return Simulated(process, mixture)
 
 
 class Conditional:
@@ -89,9 +93,9 @@ class Conditional:
     def __init__(self, process: Gaussian) -> None:
         self._process = process
 
-    def covariance(self, hyper: Mapping[str, float]) -> np.ndarray:
-        """Return the process's covariance `(area, area)`."""
-        return self._process.covariance(hyper)
+    def moments(self, key: jax.Array, hyper: Mapping[str, float], num_draws: int) -> Moments:
+        """Return the process's covariance; nothing is drawn."""
+        return Moments.exact(self._process.covariance(hyper))
 
     def sample(self, key: jax.Array, hyper: Mapping[str, float], num_draws: int) -> np.ndarray:
         """Draw fields `(draw, area)`."""
@@ -114,9 +118,9 @@ class Mixture:
             dict(zip(names, values, strict=True)) for values in zip(*columns, strict=True)
         ]
 
-    def covariance(self, hyper: Mapping[str, float]) -> np.ndarray:
+    def moments(self, key: jax.Array, hyper: Mapping[str, float], num_draws: int) -> Moments:
         """Return the covariance averaged over the hyperprior; `hyper` is not looked at."""
-        return self._covariance
+        return Moments.exact(self._covariance)
 
     def sample(self, key: jax.Array, hyper: Mapping[str, float], num_draws: int) -> np.ndarray:
         """Draw fields, each at its own value among many that are spread over the hyperprior.
@@ -130,6 +134,46 @@ class Mixture:
             root = self._process.root(point)
             groups.append(rng.standard_normal((count, root.shape[1])) @ root.T)
         return rng.permutation(np.concatenate(groups))
+
+
+class Simulated:
+    """A process known by its draws alone, given its hyperparameters or with them integrated out."""
+
+    gaussian = False
+
+    def __init__(self, process: Implicit, mixture: bool) -> None:
+        self._process = process
+        self._sampler = build_sampler(process)
+        self._mixture = mixture
+
+    def moments(self, key: jax.Array, hyper: Mapping[str, float], num_draws: int) -> Moments:
+        """Estimate mean and covariance from draws.
+
+        Raises:
+            ProcessError: A value of the field is the same in every draw.
+        """
+        found = Moments.of(self.sample(key, hyper, num_draws))
+        constant = np.flatnonzero(np.diag(found.covariance) <= 0)
+        if len(constant) > 0:
+            raise ProcessError(
+                f"{self._process.kind}: {preview(self._process.sites[i] for i in constant)} had "
+                f"one and the same value in {num_draws} draws, with {in_words(hyper)}; no decoder "
+                "can be judged there: narrow the range, or leave such areas out of the map"
+            )
+        return found
+
+    def sample(self, key: jax.Array, hyper: Mapping[str, float], num_draws: int) -> np.ndarray:
+        """Draw fields; in a mixture each with hyperparameters of its own from the hyperprior."""
+        size = block_size(self._process)
+        sizes = [min(size, num_draws - start) for start in range(0, num_draws, size)]
+        keys = split(key, len(sizes))
+        return np.concatenate([self._block(k, hyper, n) for k, n in zip(keys, sizes, strict=True)])
+
+    def _block(self, key: jax.Array, hyper: Mapping[str, float], num_draws: int) -> np.ndarray:
+        if self._mixture:
+            return draw_block(key, self._process, self._sampler, num_draws).fields
+        columns = {name: np.full(num_draws, value) for name, value in hyper.items()}
+        return self._sampler.sample(key, columns, num_draws)
 
 
 def split(key: jax.Array, num: int = 2) -> list[jax.Array]:
