@@ -166,8 +166,11 @@ class Simulated:
         """Draw fields; in a mixture each with hyperparameters of its own from the hyperprior."""
         size = block_size(self._process)
         sizes = [min(size, num_draws - start) for start in range(0, num_draws, size)]
+        if self._process.traceable:
+            sizes = [size] * len(sizes)  # to compile another length takes longer than to draw it
         keys = split(key, len(sizes))
-        return np.concatenate([self._block(k, hyper, n) for k, n in zip(keys, sizes, strict=True)])
+        blocks = [self._block(k, hyper, n) for k, n in zip(keys, sizes, strict=True)]
+        return np.concatenate(blocks)[:num_draws]
 
     def _block(self, key: jax.Array, hyper: Mapping[str, float], num_draws: int) -> np.ndarray:
         if self._mixture:

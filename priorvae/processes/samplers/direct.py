@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
@@ -52,15 +52,17 @@ class DirectSampler:
 
         keys = jax.random.split(key, num_draws)
         if self.process.traceable:
-            fields = np.asarray(self._compiled(keys, dict(hyper)), dtype=np.float64)
+            fields = np.asarray(_compiled(self.process)(keys, dict(hyper)), dtype=np.float64)
         else:
             each = zip(keys, one_by_one(hyper, num_draws), strict=True)
             fields = np.stack([np.asarray(self.process.sample(*one), np.float64) for one in each])
         require_finite(self.process.kind, self.process.sites, fields, dict(hyper))
         return fields
 
-    @cached_property
-    def _compiled(self) -> Callable[..., Any]:
-        import jax
 
-        return jax.jit(jax.vmap(self.process.sample))
+@lru_cache(maxsize=4)
+def _compiled(process: Implicit) -> Callable[..., Any]:
+    """Return the vectorised process: compiled once, however many samplers are made of it."""
+    import jax
+
+    return jax.jit(jax.vmap(process.sample))
