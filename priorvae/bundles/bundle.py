@@ -63,8 +63,16 @@ class Bundle:
 
     @property
     def area_ids(self) -> tuple[str, ...]:
-        """Ids of the areas, in the order of `f`."""
+        """Ids of the areas, in the order of `f`, or of each layer of it."""
         return self.areas.ids
+
+    @property
+    def sites(self) -> tuple[str, ...]:
+        """A name for each value of `f`: the area's id, or `layer/id` where there are layers."""
+        layers = self.info.layers
+        if layers is None:
+            return self.areas.ids
+        return tuple(f"{label}/{area}" for label in layers.labels for area in self.areas.ids)
 
     @property
     def latent_dim(self) -> int:

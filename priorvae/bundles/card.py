@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from priorvae.bundles.bundle import Bundle
-from priorvae.bundles.info import ConditionInfo
+from priorvae.bundles.info import BundleInfo, ConditionInfo
+from priorvae.errors import preview
 from priorvae.processes.conditions import Condition
 
 __all__ = ["card"]
@@ -20,7 +21,7 @@ def card(bundle: Bundle) -> str:
     cell = info.id.replace("|", r"\|")  # of a table, in which a bar ends a cell
     return f"""# {info.name}
 
-A `{info.type}` decoder of a {process} prior over {info.num_areas} areas, {info.latent_dim} latents.
+A `{info.type}` decoder of a {process} prior over {_size(info)}, {info.latent_dim} latents.
 
 | | |
 |---|---|
@@ -38,9 +39,21 @@ prior = priorvae.load("{info.name}")
 f = prior.decode(z, {values})  # z ~ N(0, I), shape ({info.latent_dim},)
 ```
 
-`areas.csv` gives the order of `f`; `golden.npz` holds cases every reader of the weights must
-reproduce; `SHA256SUMS` the checksums. Data join by area id, never by position.
+`areas.csv` gives the order of `f`{_within(info)}; `golden.npz` holds
+cases every reader of the weights must reproduce; `SHA256SUMS` the checksums. Data join by area id,
+never by position.
 """
+
+
+def _size(info: BundleInfo) -> str:
+    areas, layers = f"{info.num_areas} areas", info.layers
+    if layers is None:
+        return areas
+    return f"{areas} and {len(layers.labels)} {layers.name}s ({preview(layers.labels)})"
+
+
+def _within(info: BundleInfo) -> str:
+    return "" if info.layers is None else f" within each {info.layers.name}, one after another"
 
 
 def _range(condition: ConditionInfo) -> str:

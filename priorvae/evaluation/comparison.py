@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from priorvae.config import PosteriorConfig
-from priorvae.errors import ProcessError
+from priorvae.errors import DataError, ProcessError
 from priorvae.evaluation.posterior import (
     ImportanceWeights,
     PosteriorFidelity,
@@ -25,7 +25,6 @@ from priorvae.processes.base import Gaussian, Process, require_gaussian
 if TYPE_CHECKING:
     import jax
 
-    from priorvae.areas import Areas
     from priorvae.bundles import Bundle
 
 __all__ = [
@@ -108,7 +107,7 @@ def posterior_fidelity(
         theirs.idata,
         variable=data.measure,
         hyperparameters=[*names, f"{EFFECT}_scale"],
-        area_ids=bundle.area_ids,
+        area_ids=bundle.sites,
         data=described,
         truth=truth,
     )
@@ -122,16 +121,23 @@ def posterior_fidelity(
     )
 
 
-def observed_data(areas: Areas, settings: PosteriorConfig) -> RegressionData | None:
+def observed_data(process: Process, settings: PosteriorConfig) -> RegressionData | None:
     """Return the real data that posteriors are compared on, or None if they are simulated.
 
     Raises:
-        DataError: The table, the ids or the formula cannot be used.
+        DataError: The table, the ids or the formula cannot be used; or the process has layers,
+            and a table one row an area.
     """
     if settings.data == SIMULATED:
         return None
+    if process.layers is not None:
+        raise DataError(
+            f"certificate.posterior.data: a table has one row for each area, and this process "
+            f"{process.num_layers} {process.layers.name}s (got {settings.data}); use `data: "
+            f"{SIMULATED}`"
+        )
     return load_data(
-        areas.ids,
+        process.areas.ids,
         settings.data,
         formula=settings.formula,
         family=settings.family,
@@ -142,7 +148,7 @@ def observed_data(areas: Areas, settings: PosteriorConfig) -> RegressionData | N
 def _data(
     key: jax.Array, bundle: Bundle, process: Gaussian, settings: PosteriorConfig
 ) -> tuple[RegressionData, np.ndarray | None, str]:
-    data = observed_data(bundle.areas, settings)
+    data = observed_data(process, settings)
     if data is None:
         simulation = simulate_counts(key, process)
         return simulation.data, simulation.rate, "counts simulated from the process"
@@ -182,7 +188,7 @@ def simulate_counts(
     rate = np.exp(slope * x + scale * field)
     table = pd.DataFrame(
         {"cases": rng.poisson(exposure * rate), "exposure": exposure, "x": x},
-        index=pd.Index(process.areas.ids, name="area"),
+        index=pd.Index(process.sites, name="area"),
     )
     return Simulation(build_data("cases ~ x + offset(log(exposure))", "poisson", table), rate)
 

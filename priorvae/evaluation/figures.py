@@ -21,10 +21,11 @@ from priorvae.evaluation.drawing import (
     new_figure,
     positions,
 )
+from priorvae.evaluation.panels import Panel, layer_panels
 from priorvae.evaluation.posterior import HyperFidelity, PosteriorFidelity
 from priorvae.evaluation.prior import Decoder, PriorFidelity, moments_of, shortfall
 from priorvae.evaluation.targets import build_target, split
-from priorvae.processes.base import Process
+from priorvae.processes.base import Layers, Process
 from priorvae.processes.conditions import Condition
 
 if TYPE_CHECKING:
@@ -45,6 +46,10 @@ PRIOR, TRAINING, POSTERIOR = "prior", "training", "posterior"
 SMALLEST_SHARE = 1e-4
 NUM_SHOWN = 3
 """Draws of each side in a row of maps."""
+MOST_LAYERS = 9
+"""Layers in a grid of maps."""
+NUM_MOMENT_DRAWS = 5000
+"""Draws behind a covariance that is shown and is not analytic."""
 
 
 class View(NamedTuple):
@@ -71,13 +76,14 @@ def look(
     conditions = {condition.name: condition for condition in process.conditions}
     views = []
     for point, view_key in zip(points, split(key, len(points)), strict=True):
-        ours, theirs, moments_key = split(view_key, 3)
-        moments = moments_of(moments_key, decoder, point.hyper, 5000)
+        ours, theirs, moments_key, target_key = split(view_key, 4)
+        moments = moments_of(moments_key, decoder, point.hyper, NUM_MOMENT_DRAWS)
+        expected = target.moments(target_key, point.hyper, NUM_MOMENT_DRAWS)
         views.append(
             View(
                 _in_words(point.hyper, conditions),
                 moments.covariance,
-                target.covariance(point.hyper),
+                expected.covariance,
                 np.asarray(decoder.sample(ours, point.hyper, NUM_SHOWN)),
                 target.sample(theirs, point.hyper, NUM_SHOWN),
             )
@@ -91,14 +97,36 @@ def _in_words(hyper: Mapping[str, float], conditions: Mapping[str, Condition]) -
     return ", ".join(f"{name} {conditions[name].text(v)}" for name, v in hyper.items())
 
 
-def prior_figures(views: Sequence[View], areas: Areas) -> list[ReportFigure]:
-    """Return the figures of the prior part: correlations, covariances, sds and draws."""
+def prior_figures(
+    views: Sequence[View], areas: Areas, layers: Layers | None = None
+) -> list[ReportFigure]:
+    """Return the figures of the prior part: correlations, covariances, sds and draws.
+
+    Args:
+        views: What to show.
+        areas: The map.
+        layers: What is stacked on it, where something is.
+    """
     return [
-        *(_correlation_figure(view, areas) for view in views),
-        *(_draws_figure(view, areas) for view in views),
-        *(_heat_maps(view, areas) for view in views),
-        _sd_map(max(views, key=lambda view: np.abs(_sd_ratios(view) - 1).max()), areas),
+        *(_correlation_figure(_first_layer(view, areas, layers), areas) for view in views),
+        *(_draws_figure(view, areas, layers) for view in views),
+        *(_heat_maps(view, areas, layers) for view in views),
+        _sd_map(max(views, key=lambda view: np.abs(_sd_ratios(view) - 1).max()), areas, layers),
     ]
+
+
+def _first_layer(view: View, areas: Areas, layers: Layers | None) -> View:
+    if layers is None:
+        return view
+    _, actual, expected, ours, theirs = view
+    n = len(areas)
+    return View(
+        f"{view.label}, {layers.name} {layers.labels[0]}",
+        actual[:n, :n],
+        expected[:n, :n],
+        ours[:, :n],
+        theirs[:, :n],
+    )
 
 
 def threshold_figure(prior: PriorFidelity, config: CertificateConfig) -> ReportFigure | None:
@@ -186,39 +214,58 @@ def _correlation_figure(view: View, areas: Areas) -> ReportFigure:
     )
 
 
-def _draws_figure(view: View, areas: Areas) -> ReportFigure:
-    limit = float(np.quantile(np.abs(np.concatenate([view.ours, view.theirs])), 0.99))
-    norm = Normalize(-limit, limit)
-    with new_figure(*_map_size(areas), 2, NUM_SHOWN) as (figure, axes):
-        for row, fields, label in zip(
-            axes, (view.theirs, view.ours), ("process", "decoder"), strict=True
-        ):
+def _draws_figure(view: View, areas: Areas, layers: Layers | None) -> ReportFigure:
+    low, high = np.quantile(np.concatenate([view.ours, view.theirs]), [0.005, 0.995])
+    around_zero = low < 0 < high
+    limit = max(-low, high)
+    norm = Normalize(-limit, limit) if around_zero else Normalize(low, high)
+    sides = {"process": _fields(view.theirs, layers), "decoder": _fields(view.ours, layers)}
+    columns = len(sides["process"])
+    with new_figure(*_map_size(areas, 2, columns), 2, columns) as (figure, axes):
+        for row, (label, fields) in zip(axes, sides.items(), strict=True):
             for panel, field in zip(row, fields, strict=True):
-                shown = draw_areas(panel, areas, field, cmap="RdBu_r", norm=norm)
-            row[0].set_title(label, loc="left")
+                shown = draw_areas(
+                    panel,
+                    areas,
+                    field.values,
+                    cmap="RdBu_r" if around_zero else "viridis",
+                    norm=norm,
+                )
+                panel.set_title(field.title, loc="left")
+            row[0].set_title(", ".join(filter(None, [label, fields[0].title])), loc="left")
         figure.colorbar(shown, ax=axes, shrink=0.7, extend="both", aspect=30)
         uri = finish(figure, "png")
+    what = f"{NUM_SHOWN} draws" if layers is None else f"{columns} layers of a draw"
     return ReportFigure(
         PRIOR,
         f"Draws, {view.label}",
         "Upper row from the process, lower row from the decoder, all in the same colours. They "
         "are different draws: compare their smoothness and spread, not their patterns.",
-        f"Maps of {NUM_SHOWN} draws of the process above {NUM_SHOWN} draws of the decoder at "
-        f"{view.label}; sd over the map {view.theirs.std():.2f} and {view.ours.std():.2f}.",
+        f"Maps of {what} of the process above {what} of the decoder at {view.label}; sd over the "
+        f"map {view.theirs.std():.2f} and {view.ours.std():.2f}.",
         uri,
         wide=True,
     )
 
 
-def _map_size(areas: Areas) -> tuple[float, float]:
-    """Return the width and height of two rows of maps, so that little paper stays empty."""
+def _fields(draws: np.ndarray, layers: Layers | None) -> tuple[Panel, ...]:
+    """Several draws of one layer, or several layers of one draw."""
+    if layers is None:
+        return tuple(Panel("", field) for field in draws)
+    return layer_panels(draws[0], layers, NUM_SHOWN)
+
+
+def _map_size(areas: Areas, rows: int = 2, columns: int = NUM_SHOWN) -> tuple[float, float]:
+    """Return the width and height of rows of maps, so that little paper stays empty."""
     spread = np.ptp(positions(areas), axis=0)
     aspect = float(np.clip(spread[1] / max(spread[0], 1e-12), 0.35, 1.6))
-    return 7.4, 1.0 + 2 * aspect * 6.4 / NUM_SHOWN
+    return 7.4, 1.0 + rows * aspect * 6.4 / columns
 
 
-def _heat_maps(view: View, areas: Areas) -> ReportFigure:
-    order = _along_the_map(areas)
+def _heat_maps(view: View, areas: Areas, layers: Layers | None) -> ReportFigure:
+    starts = len(areas) * np.arange(1 if layers is None else len(layers.labels))
+    order = (starts[:, None] + _along_the_map(areas)).ravel()
+    within = "" if layers is None else f", one {layers.name} after another"
     actual, expected = (m[np.ix_(order, order)] for m in (view.actual, view.expected))
     top = float(expected.max())
     gap = float(np.abs(actual - expected).max())
@@ -241,8 +288,8 @@ def _heat_maps(view: View, areas: Areas) -> ReportFigure:
     return ReportFigure(
         PRIOR,
         f"Covariance, {view.label}",
-        "Areas in order along the map's longest axis. The difference has its own scale: structure "
-        "in it is error, a faint even grain is not.",
+        f"Areas in order along the map's longest axis{within}. The difference has its own scale: "
+        "structure in it is error, a faint even grain is not.",
         f"Heat maps of the covariance of process and decoder and their difference at {view.label}; "
         f"the largest difference is {gap:.2g}, of a largest covariance of {top:.2g}.",
         uri,
@@ -260,25 +307,36 @@ def _sd_ratios(view: View) -> np.ndarray:
     return np.sqrt(np.diag(view.actual) / np.diag(view.expected))
 
 
-def _sd_map(view: View, areas: Areas) -> ReportFigure:
+def _sd_map(view: View, areas: Areas, layers: Layers | None) -> ReportFigure:
     ratios = _sd_ratios(view)
     limit = max(0.01, float(np.abs(ratios - 1).max()))
     norm = TwoSlopeNorm(1.0, 1 - limit, 1 + limit)
-    width, height = _map_size(areas)
-    with new_figure(0.7 * width, 0.75 * height + 0.8) as (figure, axes):
-        shown = draw_areas(axes, areas, ratios, cmap="PuOr", norm=norm)
+    layer, worst = divmod(int(np.argmax(np.abs(ratios - 1))), len(areas))
+    panels = layer_panels(ratios, layers, MOST_LAYERS, keep=layer)
+    columns = min(len(panels), NUM_SHOWN)
+    rows = -(-len(panels) // columns)
+    width, height = _map_size(areas, rows, columns)
+    size = (width, height) if layers else (0.7 * width, 0.5 * height + 1.05)
+    with new_figure(*size, rows, columns) as (figure, axes):
+        every = np.atleast_1d(axes).ravel()
+        for place in every:
+            place.set_axis_off()
+        for place, panel in zip(every, panels, strict=False):
+            shown = draw_areas(place, areas, panel.values, cmap="PuOr", norm=norm)
+            place.set_title(panel.title)
         figure.colorbar(shown, ax=axes, shrink=0.8, location="bottom", format="%.3f", aspect=35)
-        axes.set_title(view.label)
+        figure.suptitle(view.label, fontsize=11)
         uri = finish(figure, "png")
-    worst = int(np.argmax(np.abs(ratios - 1)))
+    where = f", {layers.name} {layers.labels[layer]}" if layers else ""
     return ReportFigure(
         PRIOR,
         "Marginal sd, decoder over process",
         "Where on the map the decoder is too narrow (below 1) or too wide, at the value shown "
         "where the worst area is furthest off.",
         f"Map of the ratio of marginal sds at {view.label}; it ranges from {ratios.min():.4f} to "
-        f"{ratios.max():.4f}, furthest from 1 in area {areas.ids[worst]}.",
+        f"{ratios.max():.4f}, furthest from 1 in area {areas.ids[worst]}{where}.",
         uri,
+        wide=layers is not None,
     )
 
 

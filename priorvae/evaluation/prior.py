@@ -51,8 +51,8 @@ class Decoder(Protocol):
     """What evaluation needs of a decoder; `priorvae.bundles.Bundle` is one."""
 
     @property
-    def area_ids(self) -> tuple[str, ...]:
-        """Ids in the order of a field."""
+    def sites(self) -> tuple[str, ...]:
+        """A name for each value of a field: the area's id, or `layer/id`."""
         ...
 
     @property
@@ -244,7 +244,7 @@ def evaluate_prior(
 
 
 def _check_areas(decoder: Decoder, process: Process) -> None:
-    ours, theirs = tuple(decoder.area_ids), process.areas.ids
+    ours, theirs = tuple(decoder.sites), process.sites
     if ours == theirs:
         return
     unknown = sorted(set(ours) ^ set(theirs))

@@ -14,6 +14,7 @@ from priorvae.evaluation.certificate import Figure
 if TYPE_CHECKING:
     from priorvae.areas.types import Areas
     from priorvae.bundles import Bundle, BundleInfo
+    from priorvae.bundles.info import LayersInfo
     from priorvae.evaluation.document import Evaluation
     from priorvae.evaluation.drawing import ReportFigure
     from priorvae.processes import Condition, Process
@@ -72,7 +73,7 @@ def collect_figures(
     config = CertificateConfig.model_validate(evaluation.certificate.thresholds)
     found = [
         figures.threshold_figure(evaluation.prior, config),
-        *figures.prior_figures(views, areas),
+        *figures.prior_figures(views, areas, process.layers),
         *(figures.posterior_figures(evaluation.posterior) if evaluation.posterior else ()),
         figures.loss_figure(metrics_path) if metrics_path and metrics_path.is_file() else None,
     ]
@@ -97,6 +98,7 @@ def render_report(
         environment: Versions and devices by name.
     """
     conditions = {c.name: c.to_condition() for c in bundle_info.process.hyperprior}
+    names = _names(areas, bundle_info.layers)
     templates = Environment(
         loader=PackageLoader("priorvae.evaluation", "."),
         autoescape=True,
@@ -108,7 +110,7 @@ def render_report(
     return templates.get_template("report.html.j2").render(
         evaluation=evaluation,
         certificate=evaluation.certificate,
-        rows=[(f, _place(f, areas, conditions)) for f in evaluation.certificate.figures],
+        rows=[(f, _place(f, names, conditions)) for f in evaluation.certificate.figures],
         info=bundle_info,
         areas=areas,
         sections={
@@ -116,19 +118,30 @@ def render_report(
             for name in ("prior", "posterior", "training")
         },
         hyperparameters=_hyperparameters(bundle_info),
-        process=" ".join(
-            filter(None, [bundle_info.process.kind.upper(), bundle_info.process.kernel])
-        ),
+        process=_process(bundle_info),
         environment=environment or {},
     )
 
 
-def _place(figure: Figure, areas: Areas, conditions: Mapping[str, Condition]) -> str:
-    """Say where a figure is worst, areas by id and, where they have one, by name."""
+def _names(areas: Areas, layers: LayersInfo | None) -> dict[str, str]:
+    """Return the name of every value of a field, by its site."""
     names = dict(zip(areas.ids, areas.names, strict=True))
+    if layers is None:
+        return names
+    return {f"{label}/{i}": name for label in layers.labels for i, name in names.items()}
+
+
+def _place(figure: Figure, names: Mapping[str, str], conditions: Mapping[str, Condition]) -> str:
+    """Say where a figure is worst, areas by id and, where they have one, by name."""
     parts = [f"{name} {conditions[name].text(v)}" for name, v in figure.hyper.items()]
     parts += [i if names.get(i, i) == i else f"{names[i]} ({i})" for i in figure.areas]
     return ", ".join(parts)
+
+
+def _process(info: BundleInfo) -> str:
+    if info.process.function is not None:
+        return f"function ({info.process.function.path})"
+    return " ".join(filter(None, [info.process.kind.upper(), info.process.kernel]))
 
 
 def _hyperparameters(info: BundleInfo) -> list[str]:

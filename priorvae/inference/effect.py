@@ -48,10 +48,12 @@ def spatial_effect(
             the hyperprior the prior was trained with. A category must be fixed, by its label:
             NUTS samples continuous parameters only.
         index: `(observation,)` positions of the observations' areas, where there is not exactly
-            one observation per area in the prior's order.
+            one observation per area in the prior's order. With layers (times, outcomes) the values
+            are those of the first layer, then of the second: `layer * num_areas + area`, in the
+            order of the bundle's `sites`.
 
     Returns:
-        `f`, `(area,)`; or `f[index]`, `(observation,)`.
+        `f`, `(area,)`, or one value an area in each layer; or `f[index]`, `(observation,)`.
 
     Raises:
         ConditionError: A condition is unknown, its value or hyperprior leaves the trained range, or

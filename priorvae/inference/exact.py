@@ -48,8 +48,13 @@ class ExactPrior:
 
     @property
     def area_ids(self) -> tuple[str, ...]:
-        """Identifiers of the areas, in the order of `f`."""
+        """Identifiers of the areas, in the order of `f`, or of each layer of it."""
         return self.process.areas.ids
+
+    @property
+    def sites(self) -> tuple[str, ...]:
+        """A name for each value of `f`: the area's id, or `layer/id` where there are layers."""
+        return self.process.sites
 
     @property
     def latent_dim(self) -> int:

@@ -20,8 +20,8 @@ class SpatialPrior(Protocol):
     """
 
     @property
-    def area_ids(self) -> tuple[str, ...]:
-        """Identifiers of the areas, in the order of `f`."""
+    def sites(self) -> tuple[str, ...]:
+        """A name for each value of `f`: the area's id, or `layer/id` where there are layers."""
 
     @property
     def latent_dim(self) -> int:

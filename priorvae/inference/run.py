@@ -8,7 +8,7 @@ import jax
 from priorvae.areas import Areas, read_areas
 from priorvae.areas.boundaries import SUFFIXES
 from priorvae.bundles import Bundle, load_bundle
-from priorvae.errors import InputError
+from priorvae.errors import InputError, preview
 from priorvae.inference.data import join_by_id, read_table
 from priorvae.inference.design import RegressionData, build_data
 from priorvae.inference.exact import ExactPrior
@@ -69,6 +69,7 @@ def infer(
     check_out(Path(out))
     _check_counts(chains=num_chains, warmup=num_warmup, samples=num_samples)
     loaded = load_bundle(bundle)
+    _check_layers(loaded)
     regression = load_data(loaded.area_ids, data, formula=formula, family=family, id=id)
     shapes = _find_map(loaded, data, areas, id)
     geometry_for(shapes, loaded.area_ids)
@@ -113,6 +114,18 @@ def load_data(
     table, column = read_table(data, id=id)
     joined = join_by_id(table, column, area_ids, data)
     return build_data(formula, family, joined)
+
+
+def _check_layers(bundle: Bundle) -> None:
+    """Refuse a prior of several values an area: a table joined by area id has one."""
+    layers = bundle.info.layers
+    if layers is not None:
+        raise InputError(
+            f"{bundle.path}: a prior over {bundle.num_areas} areas and {len(layers.labels)} "
+            f"{layers.name}s ({preview(layers.labels)}), and `priorvae infer` joins one row to "
+            "each area; write the model in NumPyro with `priorvae.numpyro.spatial_effect(..., "
+            "index=...)`, where position = layer x areas + area"
+        )
 
 
 def _check_counts(**counts: int) -> None:

@@ -118,8 +118,8 @@ def default_chain_method(num_chains: int) -> ChainMethod:
 
 
 def _check_areas(data: RegressionData, prior: SpatialPrior) -> None:
-    if data.area_ids != tuple(prior.area_ids):
-        differ = sorted(set(data.area_ids) ^ set(prior.area_ids))
+    if data.area_ids != tuple(prior.sites):
+        differ = sorted(set(data.area_ids) ^ set(prior.sites))
         raise DataError(
             "the data are not in the order of the prior's areas; use join_by_id"
             + (f" (areas on one side only: {preview(differ)})" if differ else "")

@@ -14,7 +14,11 @@ from priorvae.decoders.spec import Decoder
 from priorvae.objectives.encoders import DiagonalEncoder, FullEncoder
 from priorvae.objectives.implicit import standardise
 from priorvae.objectives.vae import VAE, AutoEncoder
-from priorvae.objectives.warm_start import alternating_least_squares, leading_columns
+from priorvae.objectives.warm_start import (
+    alternating_least_squares,
+    leading_columns,
+    leading_directions,
+)
 from priorvae.processes import chebyshev
 from priorvae.processes.base import Gaussian, Process, require_gaussian
 from priorvae.processes.conditions import Condition
@@ -37,7 +41,7 @@ def build_objective(config: ModelConfig, process: Process) -> VAE:
     """
     conditions = process.conditions if config.type == "PriorCVAE" else ()
     n = process.size
-    latent_dim = n if config.latent_dim == "auto" else config.latent_dim
+    latent_dim = _latent_dim(config, process)
     degrees = _gate_degrees(process) if conditions and config.structure == "gated-linear" else ()
     layers = _layers(config, process, conditions, degrees)
     decoder = Decoder(latent_dim, n, conditions, layers)
@@ -54,6 +58,22 @@ def build_objective(config: ModelConfig, process: Process) -> VAE:
         return _warm_weights(config, decoder, process, seed)
 
     return VAE(decoder, variance, config.noisy_draws, build, start)
+
+
+def _latent_dim(config: ModelConfig, process: Process) -> int:
+    """Return the configured number; else one a value, or what the process's own root takes.
+
+    A root that is smooth in the hyperparameters may have more columns than rows, or fewer.
+    """
+    if config.latent_dim != "auto":
+        return config.latent_dim
+    if config.type != "PriorCVAE" or config.structure != "gated-linear" or not process.conditions:
+        return process.size
+    gaussian = require_gaussian(process, "a gated-linear decoder")
+    if gaussian.eigenbasis is not None:
+        return gaussian.eigenbasis.right.shape[1]
+    middle = {c.name: float(c.from_unit(0.0)) for c in process.conditions}
+    return gaussian.root(middle).shape[1]
 
 
 def _likelihood_variance(config: ModelConfig, moments: Pilot) -> float:
@@ -104,12 +124,14 @@ def _warm_weights(
         return {"layers.0.kernel": leading_columns(root[None], decoder.latent_dim)[0].T}
     degrees: tuple[int, ...] = decoder.layers[1].degrees  # type: ignore[attr-defined]
     roots = roots_at(process.root, process.conditions, chebyshev.nodes(degrees))
+    directions = leading_directions(roots, decoder.latent_dim)
+    basis = process.eigenbasis
     factors = alternating_least_squares(
-        leading_columns(roots, decoder.latent_dim),
+        roots if decoder.latent_dim == roots.shape[-1] else roots @ directions,
         hidden=decoder.widths[1],
         sweeps=config.warm_start_sweeps,
         rng=np.random.default_rng(seed),
-        basis=process.eigenbasis and (process.eigenbasis.left, process.eigenbasis.right),
+        basis=None if basis is None else (basis.left, basis.right @ directions),
     )
     return {
         "layers.0.kernel": factors.right.T,

@@ -16,8 +16,8 @@ def reference_decoder(process: Process) -> tuple[Decoder, dict[str, np.ndarray]]
     """Return the decoder that a Gaussian process has without learning, and its float64 weights.
 
     Given theta a Gaussian prior is linear in z: `f = R(theta) z`. With an eigenbasis that serves
-    every theta (the CAR family) `R` is two matrices and a gate; otherwise the symmetric root is
-    interpolated over theta as a mixture of a few matrices.
+    every theta (the CAR family) `R` is two matrices and a gate; otherwise the process's own root,
+    which need not be square, is interpolated over theta as a mixture of a few matrices.
 
     Raises:
         ProcessError: The process is not Gaussian.
@@ -27,9 +27,9 @@ def reference_decoder(process: Process) -> tuple[Decoder, dict[str, np.ndarray]]
     if basis is not None:
         return _spectral(process, basis)
     root = InterpolatedRoot.fit(process.root, process.conditions)
-    n = process.size
-    layer = Mixture(units=n, rank=len(root.matrices), degrees=root.degrees)
-    decoder = Decoder(n, n, process.conditions, (layer,))
+    rank, n, latent_dim = root.matrices.shape
+    layer = Mixture(units=n, rank=rank, degrees=root.degrees)
+    decoder = Decoder(latent_dim, n, process.conditions, (layer,))
     weights = {
         "layers.0.coefficients": root.coefficients,
         "layers.0.kernels": np.ascontiguousarray(root.matrices.transpose(0, 2, 1)),
@@ -40,9 +40,9 @@ def reference_decoder(process: Process) -> tuple[Decoder, dict[str, np.ndarray]]
 def _spectral(process: Gaussian, basis: Eigenbasis) -> tuple[Decoder, dict[str, np.ndarray]]:
     gate = InterpolatedRoot.fit(lambda hyper: basis.gate(hyper)[:, None], process.conditions)
     series = gate.coefficients @ gate.matrices[:, :, 0]
-    rank, n = basis.right.shape
+    (rank, latent_dim), n = basis.right.shape, process.size
     layers = (Dense(rank, bias=False), Gate(gate.degrees), Dense(n, bias=False))
-    decoder = Decoder(basis.right.shape[1], process.size, process.conditions, layers)
+    decoder = Decoder(latent_dim, n, process.conditions, layers)
     weights = {
         "layers.0.kernel": np.ascontiguousarray(basis.right.T),
         "layers.1.coefficients": series,

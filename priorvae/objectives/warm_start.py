@@ -14,7 +14,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-__all__ = ["Factors", "alternating_least_squares", "leading_columns"]
+__all__ = ["Factors", "alternating_least_squares", "leading_columns", "leading_directions"]
+
+_EXACT = 1e-7
+"""Relative error below which sweeps would only add rounding."""
 
 
 class Factors(NamedTuple):
@@ -50,34 +53,56 @@ def alternating_least_squares(
         hidden: Number of terms.
         sweeps: Passes over the three factors.
         rng: Source of the random terms to start from.
-        basis: `left` and `right` to start from, where the roots share them; otherwise singular
-            vectors of the mean root.
+        basis: `left` and `right` to start from, where the roots share them: with as many terms,
+            only the gates are left to find. Otherwise singular vectors of the mean root.
     """
     num_nodes = len(roots)
     factors = _start(roots, hidden, rng, basis)
     rotation, roots = _compressed(roots)
     factors = factors._replace(gates=rotation.T @ factors.gates)
+    if basis is not None:
+        left, _, right = factors
+        factors = Factors(left, _best_gates(_projected(roots, left), left, right, 1e-9), right)
+        if factors.error(roots) < _EXACT:
+            return factors._replace(gates=rotation @ factors.gates)
     for sweep in range(sweeps):
         ridge = max(1e-3 * 0.9**sweep, 1e-9)
         left, gates, right = factors
         by_right = np.einsum("tij,hj->tih", roots, right, optimize=True)
         target = np.einsum("tih,th->ih", by_right, gates)
         left = _solve((right @ right.T) * (gates.T @ gates), target.T, ridge).T
-        by_left = np.einsum("tij,ih->thj", roots, left, optimize=True)
+        by_left = _projected(roots, left)
         target = np.einsum("thj,th->hj", by_left, gates)
         right = _solve((left.T @ left) * (gates.T @ gates), target, ridge)
-        target = np.einsum("thj,hj->th", by_left, right)
-        gates = _solve((left.T @ left) * (right @ right.T), target.T, ridge).T
+        gates = _best_gates(by_left, left, right, ridge)
         factors = _balance(Factors(left, gates, right), num_nodes)
     return factors._replace(gates=rotation @ factors.gates)
 
 
 def leading_columns(roots: np.ndarray, latent_dim: int) -> np.ndarray:
     """Rotate the roots' columns and keep those `latent_dim` with the most variance on average."""
-    if latent_dim >= roots.shape[-1]:
-        return roots
+    return roots if latent_dim == roots.shape[-1] else roots @ leading_directions(roots, latent_dim)
+
+
+def leading_directions(roots: np.ndarray, latent_dim: int) -> np.ndarray:
+    """Return the rotation to those columns, `(column, latent)`; more than there are stay zero."""
+    columns = roots.shape[-1]
+    if latent_dim >= columns:
+        return np.eye(columns, latent_dim)
     _, vectors = np.linalg.eigh(np.einsum("tij,tik->jk", roots, roots, optimize=True))
-    return roots @ vectors[:, ::-1][:, :latent_dim]
+    return vectors[:, ::-1][:, :latent_dim]
+
+
+def _projected(roots: np.ndarray, left: np.ndarray) -> np.ndarray:
+    """Return the roots' rows in the directions of `left`, `(node, hidden, latent)`."""
+    return np.einsum("tij,ih->thj", roots, left, optimize=True)
+
+
+def _best_gates(
+    by_left: np.ndarray, left: np.ndarray, right: np.ndarray, ridge: float
+) -> np.ndarray:
+    target = np.einsum("thj,hj->th", by_left, right)
+    return _solve((left.T @ left) * (right @ right.T), target.T, ridge).T
 
 
 def _start(

@@ -71,7 +71,7 @@ def train_run(
     if config.certificate.posterior is not None:
         require_comparable(process)
         # Data that cannot be used are better refused before training than after it.
-        observed_data(process.areas, config.certificate.posterior)
+        observed_data(process, config.certificate.posterior)
     _open_directory(out, config, process, resume)
     if _status(out).get("status") == "done":
         return _finished(out)

@@ -17,7 +17,7 @@ class Linear:
         matrix: Callable[[Mapping[str, float]], np.ndarray],
         is_linear: bool = True,
     ) -> None:
-        self.area_ids = process.areas.ids
+        self.sites = process.sites
         self.conditions = process.conditions
         self.is_linear = is_linear
         self._matrix = matrix

@@ -164,9 +164,9 @@ def test_the_grid_spans_one_or_several_conditions(lengthscale: Condition) -> Non
 
 def test_other_areas_are_refused(process: GP) -> None:
     decoder = Linear(process, process.root)
-    decoder.area_ids = decoder.area_ids[::-1]
+    decoder.sites = decoder.sites[::-1]
     with pytest.raises(BundleError, match="another order"):
         evaluate_prior(KEY, decoder, process)
-    decoder.area_ids = ("elsewhere", *process.areas.ids[1:])
+    decoder.sites = ("elsewhere", *process.areas.ids[1:])
     with pytest.raises(BundleError, match="elsewhere"):
         evaluate_prior(KEY, decoder, process)

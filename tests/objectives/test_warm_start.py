@@ -25,8 +25,15 @@ def test_keeps_a_basis_that_is_exact() -> None:
     left, right = rng.normal(size=(10, 10)), np.linalg.qr(rng.normal(size=(10, 10)))[0]
     gates = rng.uniform(0.5, 2, size=(6, 10))
     roots = np.einsum("ih,th,hj->tij", left, gates, right)
-    fitted = alternating_least_squares(roots, 10, sweeps=300, rng=rng, basis=(left, right))
-    assert fitted.error(roots) < 1e-6
+    for hidden, sweeps in ((10, 0), (10, 300), (13, 0)):
+        fitted = alternating_least_squares(roots, hidden, sweeps, rng, basis=(left, right))
+        assert fitted.error(roots) < 1e-7
+    # One term too few is no longer exact, and swept.
+    start, swept = (
+        alternating_least_squares(roots, 9, n, np.random.default_rng(0), basis=(left, right))
+        for n in (0, 300)
+    )
+    assert 1e-3 < swept.error(roots) < start.error(roots)
 
 
 def test_roots_of_low_rank_over_the_nodes_are_fitted_by_their_core() -> None:
@@ -62,6 +69,9 @@ def test_leading_columns_keep_the_most_variance() -> None:
         other = np.linalg.qr(rng.normal(size=(8, 3)))[0]
         assert np.sum((roots @ other) ** 2) <= total + 1e-9
     assert leading_columns(roots, 8) is roots
+    wider = leading_columns(roots, 10)
+    np.testing.assert_array_equal(wider[..., :8], roots)
+    assert not wider[..., 8:].any()
 
 
 @pytest.mark.parametrize("seed", range(3))
