@@ -166,4 +166,4 @@ def _require_people(weights: sp.csr_array, areas: Areas, people: Features) -> No
 def _none_in(empty: np.ndarray, areas: Areas, what: str) -> str:
     ids = np.array(areas.ids)[empty]
     noun = "area has" if len(ids) == 1 else "areas have"
-    return f"{len(ids)} {noun} {what}: {preview(ids)}"
+    return f"{len(ids)} {noun} {what}: {preview(ids, 20)}"

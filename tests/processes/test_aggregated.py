@@ -410,6 +410,28 @@ def halves(save: Save) -> dict[str, Any]:
     return {"source": save(shapes, id=["west", "south", "north"]), "crs": "local"}
 
 
+@pytest.mark.parametrize("where", ["cells", "points"])
+def test_people_count_once_in_each_system(save: Save, where: str) -> None:
+    """1 to 12 people a little off the centres, and 5 where squares and halves meet."""
+    squares = [(x, y) for y in (2, 1, 0) for x in range(4)]
+    places = [(x + 0.4, y + 0.6) for x, y in squares] + [(2.0, 1.5)]
+    file = {"source": save(shapely.points(places), n=[*range(1, 13), 5.0]), "crs": "local"}
+    people: dict[str, Any] = {"population": {**file, "column": "n"}}
+    if where == "points":
+        people = {"points": file, "population": {"column": "n"}}
+    process = build(statistic="sum", systems={"half": halves(save)}, **people)
+    total = process.weights.sum(axis=1)
+    # (2, 1.5) is on the edge of r2c2 and r2c3, and in all three halves.
+    expected = [1, 2, 3, 4, 5, 6 + 5, 7, 8, 9, 10, 11, 12]
+    np.testing.assert_allclose(total[:12], expected)
+    west = sum(n for n, (x, _) in zip(range(1, 13), squares, strict=True) if x < 2)
+    south = sum(
+        n for n, (x, y) in zip(range(1, 13), squares, strict=True) if x >= 2 and y + 0.6 < 1.5
+    )
+    np.testing.assert_allclose(total[12:], [west + 5, south, 78 - west - south])
+    assert process.areas.ids[12:] == ("half:west", "half:south", "half:north")
+
+
 def test_from_its_arrays_without_polygons(save: Save) -> None:
     config = {"kind": "aggregated", "of": MATERN, "cells": 48, "systems": {"half": halves(save)}}
     first = build_process(read_process(config), read_areas(GRID))
@@ -492,6 +514,10 @@ def test_points_that_cannot_be(save: Save) -> None:
     few = save(shapely.points([(0.5, 0.5), (1.5, 0.5), (2.5, 0.5)]))
     with pytest.raises(AreasError, match=r"9 areas have no point: r1c1, .*use `cells`"):
         build(points={"source": few, "crs": "local"})
+    row = save(shapely.points([(x + 0.5, y + 0.5) for x in range(4) for y in range(3) if x < 2]))
+    with pytest.raises(AreasError, match=r"have no point: .*r3c4, half:south, half:north;"):
+        everywhere = halves(save)
+        build(points={"source": row, "crs": "local"}, systems={"half": everywhere})
     twice = save(shapely.points([(0.5, 0.5), (1.5, 0.5), (0.5, 0.5)]))
     with pytest.raises(AreasError, match="3 points at 2 different places"):
         build(points={"source": twice, "crs": "local"})
