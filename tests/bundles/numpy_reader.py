@@ -10,7 +10,7 @@ from safetensors.numpy import load_file
 Array = np.ndarray
 SCALES = {
     "log": np.log, "identity": lambda v: v, "log1m": lambda v: -np.log1p(-v),
-    "arcsine": lambda v: np.arcsin(np.sqrt(v)),
+    "arcsine": lambda v: np.arcsin(np.sqrt(v)), "asin": np.arcsin,
 }  # fmt: skip
 ACTIVATIONS = {
     "relu": lambda x: np.maximum(x, 0), "tanh": np.tanh, "sigmoid": lambda x: 1 / (1 + np.exp(-x)),
