@@ -32,11 +32,11 @@ Size = Annotated[int | Literal["auto"], BeforeValidator(_size)]
 class ModelConfig(Section):
     """Which decoder is learnt, and with which encoder."""
 
-    type: Literal["PriorVAE", "PriorCVAE", "reference"]
-    structure: Literal["gated-linear", "mlp"] = "gated-linear"
+    type: Literal["PriorVAE", "PriorCVAE", "GatedLinear", "DeepRV", "reference"]
+    structure: Literal["gated-linear", "mlp", "film-mlp"] = "gated-linear"
     latent_dim: Size = "auto"
     hidden: Annotated[int | tuple[int, ...] | Literal["auto"], BeforeValidator(_widths)] = "auto"
-    activation: Literal["relu", "elu", "tanh", "sigmoid", "softplus"] = "elu"
+    activation: Literal["relu", "elu", "gelu", "tanh", "sigmoid", "softplus"] = "elu"
     encoder: Literal["full", "diagonal"] = "full"
     likelihood_variance: PositiveFloat = 0.001
     noisy_draws: bool = True
@@ -47,9 +47,22 @@ class ModelConfig(Section):
     def _consistent(self) -> Self:
         if self.structure == "mlp" and self.warm_start != "none":
             raise ValueError("an mlp has no warm start: set `warm_start: none`")
-        if self.structure == "mlp" and self.encoder == "full":
+        regression = self.type in ("GatedLinear", "DeepRV")
+        if self.structure != "gated-linear" and self.encoder == "full" and not regression:
             raise ValueError(
-                "the full-covariance encoder is gated linear: an mlp needs `encoder: diagonal`"
+                f"the full-covariance encoder is gated linear: {self.structure} needs "
+                "`encoder: diagonal`"
+            )
+        if self.structure == "film-mlp" and self.type == "PriorVAE":
+            raise ValueError("a film-mlp is modulated by conditions, which a PriorVAE has not")
+        if self.type == "GatedLinear" and self.structure != "gated-linear":
+            raise ValueError(
+                f"a GatedLinear has `structure: gated-linear`; use DeepRV for {self.structure}"
+            )
+        if regression and self.latent_dim != "auto":
+            raise ValueError(
+                f"a {self.type} learns a whole root: leave `latent_dim: auto` "
+                f"(got {self.latent_dim})"
             )
         if self.structure == "gated-linear" and isinstance(self.hidden, tuple):
             raise ValueError("a gated-linear decoder has one hidden width, not a list")

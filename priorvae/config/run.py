@@ -5,7 +5,7 @@ from __future__ import annotations
 import typing
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 import pydantic
 import yaml
@@ -34,6 +34,16 @@ class RunConfig(Section):
     model: ModelConfig
     training: TrainingConfig = TrainingConfig()
     certificate: CertificateConfig = CertificateConfig()
+
+    @pydantic.model_validator(mode="after")
+    def _draws_fit(self) -> Self:
+        network = self.model.structure != "gated-linear" and self.model.type != "reference"
+        if network and self.training.draws == "columns":
+            raise ValueError(
+                f"training.draws: a network (model.structure {self.model.structure}) must see "
+                "random draws: set `draws: random` and a `batch_size` (got 'columns')"
+            )
+        return self
 
 
 def load_config(path: str | Path, overrides: Sequence[str] = ()) -> RunConfig:

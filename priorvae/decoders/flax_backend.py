@@ -18,12 +18,12 @@ __all__ = ["DecoderModule"]
 class DecoderModule(nnx.Module):
     """A Flax NNX module whose parameters are the decoder's weights, under their flat names.
 
-    Kernels start as LeCun normals, biases at zero, gates at one; `weights` overrides all of them.
+    Kernels start as LeCun normals, biases at zero, gates at one; `weights` overrides them.
 
     Args:
         decoder: The specification.
         rngs: Random streams for initial values.
-        weights: Initial weights by flat name, instead of random ones.
+        weights: Initial weights by flat name; those not given are random.
     """
 
     def __init__(
@@ -34,7 +34,7 @@ class DecoderModule(nnx.Module):
         weights: Mapping[str, np.ndarray] | None = None,
     ) -> None:
         self.decoder = decoder
-        given = weights or _initial(decoder, rngs)
+        given = {**_initial(decoder, rngs), **(weights or {})}
         self.weights = nnx.Dict(
             {name: nnx.Param(jnp.asarray(value, jnp.float32)) for name, value in given.items()}
         )

@@ -2,7 +2,8 @@
 
 from priorvae.objectives.build import build_objective
 from priorvae.objectives.implicit import require_learnable
+from priorvae.objectives.objective import Batch, Objective
 from priorvae.objectives.reference import reference_decoder
-from priorvae.objectives.vae import VAE, Batch
+from priorvae.objectives.vae import VAE
 
-__all__ = ["VAE", "Batch", "build_objective", "reference_decoder", "require_learnable"]
+__all__ = ["VAE", "Batch", "Objective", "build_objective", "reference_decoder", "require_learnable"]

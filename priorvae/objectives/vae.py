@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -14,17 +13,9 @@ from flax import nnx
 from priorvae.decoders.flax_backend import DecoderModule
 from priorvae.decoders.spec import Decoder
 from priorvae.objectives.encoders import DiagonalEncoder, FullEncoder, FullNormal
+from priorvae.objectives.objective import Batch
 
-__all__ = ["VAE", "AutoEncoder", "Batch"]
-
-
-class Batch(NamedTuple):
-    """Draws of the process, grouped by the hyperparameters they share."""
-
-    unit: jax.Array
-    """Unit conditions, shape `(group, cond)`."""
-    draws: jax.Array
-    """Shape `(group, draw, area)`."""
+__all__ = ["VAE", "AutoEncoder"]
 
 
 class AutoEncoder(nnx.Module):
@@ -60,6 +51,11 @@ class VAE:
     noisy: bool
     build: Callable[[int, dict[str, np.ndarray] | None], AutoEncoder]
     start: Callable[[int], dict[str, np.ndarray] | None]
+
+    @property
+    def noise(self) -> float:
+        """Variance of the noise that its draws carry."""
+        return self.variance if self.noisy else 0.0
 
     def initial(self, seed: int) -> AutoEncoder:
         """Return encoder and decoder as training starts with them."""

@@ -196,8 +196,7 @@ def bench_training(config: RunConfig, *, seconds: float = 3.0) -> TrainingShare:
     """Time the simulation in a training step of a configuration, and the whole step."""
     process = build_process(config.process, read_areas(**config.areas.model_dump()))
     objective = build_objective(config.model, process)
-    noise = objective.variance if objective.noisy else 0.0
-    draws = build_draws(process, config.training, noise)
+    draws = build_draws(process, config.training, objective.noise)
     steps, _, initial = compile_steps(objective, draws, config.training, config.seed)
     state, number = initial(), jax.numpy.arange(8)
 

@@ -132,8 +132,7 @@ def _learn(
         decoder, weights = reference_decoder(process)
         return decoder, weights, TrainingInfo(steps=0, seconds=0.0, device="none"), None
     objective = build_objective(config.model, process)
-    noise = objective.variance if objective.noisy else 0.0
-    draws = build_draws(process, config.training, noise)
+    draws = build_draws(process, config.training, objective.noise)
     listener.stage("Training")
     trained = train(
         objective,

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from priorvae.config import TrainingConfig
-from priorvae.objectives.vae import Batch
+from priorvae.objectives.objective import Batch
 from priorvae.processes.base import Gaussian, Implicit, Process
 from priorvae.processes.roots import InterpolatedRoot, symmetric_root
 from priorvae.training.simulated import CalledDraws, CompiledDraws
@@ -64,7 +64,7 @@ class RootDraws:
         root: Root of the draws' covariance over the hyperparameters' range.
         strata: Where the hyperparameters come from.
         draws_per_group: Draws that share a value.
-        columns: Take the root's columns times sqrt(n) in place of random draws.
+        columns: Take the root's columns, times the root of their number, in place of random draws.
     """
 
     root: InterpolatedRoot
@@ -74,17 +74,19 @@ class RootDraws:
 
     @classmethod
     def build(cls, process: Gaussian, config: TrainingConfig, noise: float) -> Self:
-        """Prepare the root of the process's covariance plus `noise` on the diagonal."""
+        """Prepare the process's own root, or that of its covariance plus `noise`."""
         diagonal = noise * np.eye(process.size)
-        root = InterpolatedRoot.fit(
-            lambda hyper: symmetric_root(process.covariance(hyper) + diagonal), process.conditions
-        )
+
+        def noisy_root(hyper: dict[str, float]) -> np.ndarray:
+            return symmetric_root(process.covariance(hyper) + diagonal)
+
+        root = InterpolatedRoot.fit(noisy_root if noise else process.root, process.conditions)
         columns = config.draws == "columns"
         size = config.batch_size
         return cls(
             root=root,
             strata=Strata.build(process.conditions, config),
-            draws_per_group=process.size
+            draws_per_group=root.matrices.shape[2]
             if columns or size == "auto"
             else size // config.conditions_per_step,
             columns=columns,
@@ -103,11 +105,12 @@ class RootDraws:
         n = roots.shape[-1]
         if self.columns:
             draws = n**0.5 * jnp.swapaxes(roots, 1, 2)
+            z = jnp.broadcast_to(n**0.5 * jnp.eye(n, dtype=draws.dtype), (len(unit), n, n))
         else:
             shape = (self.strata.groups, self.draws_per_group, n)
             z = jax.random.normal(key_draws, shape, jnp.float32)
             draws = jnp.einsum("gij,gdj->gdi", roots, z)
-        return Batch(unit, draws)
+        return Batch(unit, draws, z)
 
     def ahead(self, keys: jax.Array) -> None:
         """Return None: the compiled step draws."""

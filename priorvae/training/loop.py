@@ -18,7 +18,7 @@ from threadpoolctl import threadpool_limits
 
 from priorvae.config import TrainingConfig
 from priorvae.errors import RunError
-from priorvae.objectives.vae import VAE, Batch
+from priorvae.objectives.objective import Batch, Objective
 from priorvae.training.checkpoints import Checkpoints
 from priorvae.training.draws import DrawSource
 from priorvae.training.schedule import learning_rate, optimiser
@@ -56,7 +56,7 @@ Interval = Callable[..., tuple[State, dict[str, jax.Array]]]
 
 
 def train(
-    objective: VAE,
+    objective: Objective,
     draws: DrawSource,
     config: TrainingConfig,
     seed: int,
@@ -156,7 +156,7 @@ def _line(entry: dict[str, float]) -> str:
 
 
 def compile_steps(
-    objective: VAE, draws: DrawSource, config: TrainingConfig, seed: int
+    objective: Objective, draws: DrawSource, config: TrainingConfig, seed: int
 ) -> tuple[Interval, State, Callable[[], State]]:
     """Return the jitted interval of steps, a state of the right shapes, and the initial state."""
     transform = optimiser(config)

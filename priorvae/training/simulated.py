@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from priorvae.objectives.vae import Batch
+from priorvae.objectives.objective import Batch
 from priorvae.processes.base import Implicit
 from priorvae.processes.finite import require_finite
 from priorvae.processes.samplers.direct import DirectSampler
@@ -58,7 +58,7 @@ class CompiledDraws:
         Raises:
             ProcessError: Says with which hyperparameters a draw is not finite.
         """
-        unit, draws = jax.jit(self.batch)(key)
+        unit, draws, _ = jax.jit(self.batch)(key)
         hyper = _repeated(self.strata.hyper(unit), self.draws_per_group)
         fields = np.asarray(draws, dtype=np.float64).reshape(self.batch_size, -1)
         require_finite(self.process.kind, self.process.sites, fields, hyper)

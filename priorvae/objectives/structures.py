@@ -1,0 +1,101 @@
+"""Which layers a decoder has: the structures of the configuration."""
+
+from __future__ import annotations
+
+from priorvae.config import ModelConfig
+from priorvae.decoders.layers import Activation, ConcatCondition, Dense, FiLM, Gate, Layer, Sum
+from priorvae.decoders.spec import Decoder
+from priorvae.processes.base import Gaussian, Process, require_gaussian
+from priorvae.processes.conditions import Condition
+from priorvae.processes.roots import InterpolatedRoot
+
+__all__ = ["build_decoder", "hidden_widths"]
+
+LARGEST_FILM_DEGREE = 5
+"""What modulates a network's features need not follow a root to its last digit."""
+
+
+def build_decoder(
+    config: ModelConfig, process: Process, conditions: tuple[Condition, ...]
+) -> Decoder:
+    """Return the decoder that a configuration describes, apart from its weights.
+
+    - `gated-linear`: `f = W2 (g(theta) * (W1 z))`; `f = W z` without conditions.
+    - `mlp`: dense layers on `[z, u]`, as published.
+    - `film-mlp`: a gated linear map plus a network whose features the conditions modulate.
+
+    Raises:
+        ProcessError: A gated linear map is asked for, and the process has no covariance.
+    """
+    make = {"gated-linear": _gated_linear, "mlp": _mlp, "film-mlp": _film_mlp}[config.structure]
+    layers = make(config, process, conditions)
+    return Decoder(_latent_dim(config, process, conditions), process.size, conditions, layers)
+
+
+def hidden_widths(config: ModelConfig, default: int) -> tuple[int, ...]:
+    """Return the configured widths, or one of the default."""
+    if config.hidden == "auto":
+        return (default,)
+    return config.hidden if isinstance(config.hidden, tuple) else (config.hidden,)
+
+
+def _latent_dim(config: ModelConfig, process: Process, conditions: tuple[Condition, ...]) -> int:
+    """Return the configured number; else one a value, or what the process's own root takes.
+
+    A root that is smooth in the hyperparameters may have more columns than rows, or fewer.
+    """
+    if config.latent_dim != "auto":
+        return config.latent_dim
+    if config.structure == "mlp" or not conditions:
+        return process.size
+    gaussian = require_gaussian(process, f"a {config.structure} decoder")
+    if gaussian.eigenbasis is not None:
+        return gaussian.eigenbasis.right.shape[1]
+    middle = {c.name: float(c.from_unit(0.0)) for c in process.conditions}
+    return gaussian.root(middle).shape[1]
+
+
+def _gated_linear(
+    config: ModelConfig, process: Process, conditions: tuple[Condition, ...]
+) -> tuple[Layer, ...]:
+    if not conditions:
+        return (Dense(process.size, bias=False),)
+    gaussian = require_gaussian(process, "a gated-linear decoder")
+    return _gated(gaussian, hidden_widths(config, _default_width(gaussian))[0])
+
+
+def _mlp(
+    config: ModelConfig, process: Process, conditions: tuple[Condition, ...]
+) -> tuple[Layer, ...]:
+    layers: list[Layer] = [ConcatCondition()] if conditions else []
+    for width in hidden_widths(config, process.size):
+        layers += [Dense(width), Activation(config.activation)]
+    return (*layers, Dense(process.size))
+
+
+def _film_mlp(
+    config: ModelConfig, process: Process, conditions: tuple[Condition, ...]
+) -> tuple[Layer, ...]:
+    gaussian = require_gaussian(process, "a film-mlp decoder")
+    skip = _gated(gaussian, _default_width(gaussian))
+    degrees = tuple(min(k, LARGEST_FILM_DEGREE) for k in _gate_degrees(gaussian))
+    network: list[Layer] = []
+    for width in hidden_widths(config, 2 * process.size):
+        network += [Dense(width), FiLM(degrees), Activation(config.activation)]
+    return (Sum((skip, (*network, Dense(process.size)))),)
+
+
+def _gated(process: Gaussian, width: int) -> tuple[Layer, ...]:
+    gate = Gate(_gate_degrees(process))
+    return (Dense(width, bias=False), gate, Dense(process.size, bias=False))
+
+
+def _default_width(process: Gaussian) -> int:
+    """Eigenvectors shared by all hyperparameters need one gate each; turning ones about two."""
+    basis = process.eigenbasis
+    return 2 * process.size if basis is None else len(basis.right)
+
+
+def _gate_degrees(process: Gaussian) -> tuple[int, ...]:
+    """Return the degree at which the root itself is interpolated to 1e-5."""
+    return InterpolatedRoot.fit(process.root, process.conditions, tolerance=1e-5).degrees
