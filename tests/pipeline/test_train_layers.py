@@ -1,5 +1,6 @@
 """Space-time and several outcomes, from a configuration to a certified bundle and its use."""
 
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -22,8 +23,9 @@ from priorvae.evaluation.comparison import observed_data, simulate_counts
 from priorvae.inference.run import infer
 from priorvae.objectives import build_objective, reference_decoder
 from priorvae.pipeline import Run, train_run
-from priorvae.processes import build_process
+from priorvae.processes import Process, build_process
 from priorvae.processes.base import Gaussian, require_gaussian
+from priorvae.processes.samplers import build_sampler
 from tests.bundles.numpy_reader import golden_error
 
 PHI = {"distribution": "uniform", "low": -0.5, "high": 0.95}
@@ -219,6 +221,20 @@ def test_simulate(
     group = zarr.open_group(tmp_path / "draws.zarr", mode="r")
     np.testing.assert_array_equal(group["draws"][:], fields)
     assert group.attrs[name] == labels
+
+
+def test_the_examples_of_the_manual_are_configurations(repository: Path) -> None:
+    text = (repository / "docs" / "how-to" / "space-time.md").read_text("utf-8")
+    examples = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
+    assert len(examples) == 4
+    for example in examples:
+        config = parse_config(yaml.safe_load(example), "space-time.md")
+        process = build_process(config.process, read_areas("grid:3x3"))
+        build_sampler(process).sample(jax.random.key(0), values_of(process, 2), 2)
+
+
+def values_of(process: Process, num: int) -> dict[str, np.ndarray]:
+    return {c.name: np.full(num, float(c.from_unit(0.0))) for c in process.conditions}
 
 
 def test_a_bundle_rebuilds_its_process(space_time: Run) -> None:
