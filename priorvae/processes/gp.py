@@ -85,8 +85,7 @@ class GP(Gaussian):
                 f"a gp needs centroids, and {self.areas.provenance.source} is an adjacency alone; "
                 "use a CAR process, or a boundary file"
             )
-        apart = self.distances[np.triu_indices(len(self.areas), 1)]
-        if not apart.all():
+        if self._coincide():
             raise ProcessError(
                 f"two areas of {self.areas.provenance.source} have the same centroid, so their gp "
                 "values would be equal; merge them or move one"
@@ -96,6 +95,11 @@ class GP(Gaussian):
     def anisotropic(self) -> bool:
         """Whether the lengthscale depends on the direction."""
         return "ratio" in self.fixed or any(c.name == "ratio" for c in self.conditions)
+
+    @property
+    def directed(self) -> bool:
+        """Whether the kernel asks for directions."""
+        return self.anisotropic or "periodic" in kernel_names(self.kernel)
 
     @cached_property
     def distances(self) -> np.ndarray:
@@ -110,7 +114,7 @@ class GP(Gaussian):
     @cached_property
     def separation(self) -> Separation:
         """Distances, with directions only where the kernel needs them."""
-        if not self.anisotropic and "periodic" not in kernel_names(self.kernel):
+        if not self.directed:
             return Separation(self.distances)
         places = self.areas.centroids
         assert places is not None
@@ -140,11 +144,27 @@ class GP(Gaussian):
         """Return the symmetric root, which unlike Cholesky's is smooth in the hyperparameters."""
         return symmetric_root(self.covariance(hyper))
 
-    def _covariance(self, apart: Separation, hyper: Hyper, xp: Any) -> Any:
+    def correlation(self, apart: Separation, hyper: Hyper) -> Any:
+        """Evaluate the kernel at any separations, without the nugget; NumPy or JAX.
+
+        Args:
+            apart: Distances, and directions where the kernel is `directed`.
+            hyper: Free hyperparameters, broadcast against the distances.
+        """
         values = self.all_hyper(hyper)
         if self.anisotropic:
             apart = stretched(apart, values["ratio"], values["angle"])
-        return unit_covariance(self.kernel, apart, values) + self.nugget * xp.eye(len(self.areas))
+        return unit_covariance(self.kernel, apart, values)
+
+    def _covariance(self, apart: Separation, hyper: Hyper, xp: Any) -> Any:
+        return self.correlation(apart, hyper) + self.nugget * xp.eye(len(self.areas))
+
+    def _coincide(self) -> bool:
+        """Whether two areas share a place; on a plane without all their distances."""
+        places = self.areas.centroids
+        if self.distance == "euclidean" and places is not None:
+            return len(np.unique(places, axis=0)) < len(places)
+        return not self.distances[np.triu_indices(len(self.areas), 1)].all()
 
 
 def _check_valid(kernel: str, distance: str) -> None:

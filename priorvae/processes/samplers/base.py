@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Hypers", "LatentSampler", "Sampler", "one_by_one"]
 
+_MOST_NORMALS = 2**24
+
 Hypers = Mapping[str, np.ndarray]
 """Each hyperparameter's values, one for each draw."""
 
@@ -55,9 +57,24 @@ class LatentSampler(ABC):
         """Map normals `z (draw, latent)` to fields `(draw, size)`, float64."""
 
     def sample(self, key: jax.Array, hyper: Hypers, num_draws: int) -> np.ndarray:
-        """Draw normals, float32 as JAX draws them, and map them to fields `(draw, size)`."""
+        """Draw normals, float32 as JAX draws them, and map them to fields `(draw, size)`.
+
+        So many normals that they would fill the memory are drawn in parts, each with its own key.
+        """
         import jax
 
+        most = max(1, _MOST_NORMALS // self.latent_dim)
+        if num_draws > most:
+            parts = [slice(start, start + most) for start in range(0, num_draws, most)]
+            fields = [
+                self.sample(
+                    jax.random.fold_in(key, part.start),
+                    {name: values[part] for name, values in hyper.items()},
+                    min(most, num_draws - part.start),
+                )
+                for part in parts
+            ]
+            return np.concatenate(fields)
         z = jax.random.normal(key, (num_draws, self.latent_dim), np.float32)
         return self.draw(np.asarray(z, dtype=np.float64), hyper)
 
