@@ -48,8 +48,8 @@ NUM_SHOWN = 3
 """Draws of each side in a row of maps."""
 MOST_LAYERS = 9
 """Layers in a grid of maps."""
-NUM_MOMENT_DRAWS = 5000
-"""Draws behind a covariance that is shown and is not analytic."""
+MOST_MOMENT_DRAWS = 5000
+"""Draws behind a covariance that is shown and is not analytic; no more than it was judged by."""
 
 
 class View(NamedTuple):
@@ -73,12 +73,13 @@ def look(
     """Look at a decoder at the first, middle and last point it was judged at."""
     points = [prior.points[i] for i in sorted({0, len(prior.points) // 2, len(prior.points) - 1})]
     target = build_target(process, prior.mixture)
+    num = min(MOST_MOMENT_DRAWS, prior.num_moment_draws)
     conditions = {condition.name: condition for condition in process.conditions}
     views = []
     for point, view_key in zip(points, split(key, len(points)), strict=True):
         ours, theirs, moments_key, target_key = split(view_key, 4)
-        moments = moments_of(moments_key, decoder, point.hyper, NUM_MOMENT_DRAWS)
-        expected = target.moments(target_key, point.hyper, NUM_MOMENT_DRAWS)
+        moments = moments_of(moments_key, decoder, point.hyper, num)
+        expected = target.moments(target_key, point.hyper, num)
         views.append(
             View(
                 _in_words(point.hyper, conditions),

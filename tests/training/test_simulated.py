@@ -55,12 +55,11 @@ def prepare(process: FunctionProcess, config: TrainingConfig) -> tuple[VAE, Draw
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("noise", [0.0, 0.04])
 def test_batches_have_the_law_of_their_hyperparameters(
-    kind: str, noise: float, processes: dict[str, FunctionProcess]
+    kind: str, processes: dict[str, FunctionProcess]
 ) -> None:
     """Means of 2 groups of fields, and their total variance: 4.5 standard errors."""
-    process, each = processes[kind], 1500
+    process, each, noise = processes[kind], 1500, 0.04
     config = settings(batch_size=2 * each, conditions_per_step=2)
     source = build_draws(process, config, noise)
     assert isinstance(source, CompiledDraws if kind == "compiled" else CalledDraws)
@@ -79,10 +78,8 @@ def test_batches_have_the_law_of_their_hyperparameters(
         assert abs(squares.mean() - total) < 4.5 * squares.std() / np.sqrt(each)
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_conditions_are_stratified(kind: str, processes: dict[str, FunctionProcess]) -> None:
-    config = settings(conditions_per_step=8)
-    source = build_draws(processes[kind], config, 0.1)
+def test_conditions_are_stratified(processes: dict[str, FunctionProcess]) -> None:
+    source = build_draws(processes["called"], settings(conditions_per_step=8), 0.1)
     for seed in range(3):
         unit = np.asarray(source.batch(jax.random.key(seed)).unit[:, 0], dtype=float)
         assert sorted(np.floor((unit + 1) / 2 * 8)) == list(range(8))
@@ -122,16 +119,6 @@ def test_resuming_is_bit_equal(processes: dict[str, FunctionProcess], tmp_path: 
         for path in sorted(tmp_path.glob("*/metrics.jsonl"))
     ]
     assert losses[0] == losses[1] and len(losses[0]) == 4
-
-
-def test_it_learns(processes: dict[str, FunctionProcess], tmp_path: Path) -> None:
-    config = settings(
-        steps=300, batch_size=64, log_every=50, checkpoint_every=300, learning_rate=2e-2
-    )
-    objective, source = prepare(processes["compiled"], config)
-    seen: list[float] = []
-    train(objective, source, config, 0, tmp_path, lambda entry: seen.append(entry["loss"]))
-    assert seen[-1] < 0.8 * seen[0]
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -1,0 +1,247 @@
+"""A user's own simulator from the command line: train, evaluate by consent, simulate."""
+
+import hashlib
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import chdir
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+
+import priorvae
+from priorvae.bundles import load_bundle
+from priorvae.bundles.info import BundleInfo
+from priorvae.config import load_config
+from priorvae.errors import BundleError
+from priorvae.pipeline import train_run
+from tests.cli.test_train import contents, run
+from tests.simulators import user_module
+
+# A spatial SIR epidemic on the grid, with a mark that it leaves whenever it is imported.
+EPIDEMIC = """
+    from pathlib import Path
+
+    import jax
+    import numpy as np
+
+    Path(__file__).with_suffix(".imported").touch()
+
+    ROWS, COLUMNS, PEOPLE = 4, 5, 200
+
+    def draw(key, hyper):
+        rng = np.random.default_rng(np.asarray(jax.random.key_data(key)))
+        infected = rng.binomial(PEOPLE, 0.05, size=(ROWS, COLUMNS))
+        ever = infected.copy()
+        for _ in range(3):
+            around = np.pad(infected, 1)
+            near = around[:-2, 1:-1] + around[2:, 1:-1] + around[1:-1, :-2] + around[1:-1, 2:]
+            force = hyper["beta"] * (infected + 0.5 * near) / PEOPLE
+            infected = rng.binomial(PEOPLE - ever, 1 - np.exp(-force))
+            ever = ever + infected
+        return np.log(ever.ravel() + 1.0)
+"""
+LOOSE = {
+    "covariance_error": 4.0, "worst_sd": 0.99, "mean_sd": 0.9, "neighbour_correlation": 9.0,
+    "bures_wasserstein": 4.0, "mmd_pvalue": 0.001, "num_draws": 100,
+}  # fmt: skip
+CONFIG: dict[str, Any] = {
+    "name": "epidemic",
+    "seed": 2,
+    "areas": {"source": "grid:4x5"},
+    "model": {
+        "type": "PriorCVAE", "structure": "mlp", "hidden": 16, "latent_dim": 8,
+        "encoder": "diagonal", "warm_start": "none", "likelihood_variance": 0.1,
+    },
+    "training": {
+        "draws": "random", "batch_size": 32, "conditions_per_step": 8, "steps": 200,
+        "warmup_steps": 20, "log_every": 100, "checkpoint_every": 100, "learning_rate": 1e-2,
+    },
+    "certificate": LOOSE,
+}  # fmt: skip
+
+
+def configuration(module: str) -> dict[str, Any]:
+    beta = {"distribution": "uniform", "low": 0.1, "high": 0.5}
+    process = {
+        "kind": "function", "function": f"{module}:draw", "hyperparameters": {"beta": beta},
+    }  # fmt: skip
+    return {**CONFIG, "process": process}
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str]]:
+    """A directory with a simulator, a configuration and a finished run `run`; the module's name."""
+    folder = tmp_path_factory.mktemp("epidemic")
+    with user_module(folder, EPIDEMIC) as name:
+        (folder / "run.yaml").write_text(yaml.safe_dump(configuration(name)))
+        with chdir(folder):
+            train_run(load_config("run.yaml"), out=Path("run"))
+        yield folder, name
+
+
+@pytest.fixture
+def here(
+    place: tuple[Path, str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Iterator[tuple[Path, str]]:
+    """The same as working directory, with the module as yet unknown to Python."""
+    folder, name = place
+    monkeypatch.chdir(folder)
+    sys.modules.pop(name, None)
+    mark(folder, name).unlink(missing_ok=True)
+    yield place
+    sys.modules.pop(name, None)
+
+
+def mark(folder: Path, name: str) -> Path:
+    return folder / f"{name}.imported"
+
+
+def test_the_run_records_which_code_it_was(here: tuple[Path, str]) -> None:
+    folder, name = here
+    text = (folder / f"{name}.py").read_bytes()
+    expected = {
+        "module": name, "name": "draw", "sha256": hashlib.sha256(text).hexdigest(),
+        "compiled": False,
+    }  # fmt: skip
+    assert json.loads((folder / "run" / "environment.json").read_text())["function"] == expected
+    info = json.loads((folder / "run" / "bundle" / "bundle.json").read_text())
+    assert info["process"]["function"] == expected
+    assert info["process"]["kind"] == "function" and info["certificate"]["status"] == "passed"
+    for file in ("run/bundle/README.md", "run/report.html"):
+        assert f"{name}:draw" in (folder / file).read_text()
+    assert "2000 draws of each side" in (folder / "run" / "report.html").read_text()
+
+
+def test_a_bundle_is_used_without_importing_anything(here: tuple[Path, str]) -> None:
+    import jax
+
+    folder, name = here
+    bundle = priorvae.load(folder / "run" / "bundle")
+    draws = np.asarray(bundle.sample(jax.random.key(0), {"beta": 0.3}, num_draws=200))
+    # Logarithms of between 1 and 201 people, roughly: the decoder starts from the draws' moments.
+    assert draws.shape == (200, 20) and 1 < draws.mean() < 5.4
+    with pytest.raises(BundleError, match=r"stands for the function .* no bundle makes this"):
+        bundle.process()
+    assert name not in sys.modules and not mark(folder, name).exists()
+
+
+def test_evaluate_asks_for_consent(
+    here: tuple[Path, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, name = here
+    command = ("evaluate", "run/bundle", "--out", tmp_path / "e")
+    code, text = run(capsys, *command)
+    assert code == 2 and f"--function {name}:draw" in text
+    code, text = run(capsys, *command, "--function", "another:draw")
+    assert code == 2 and f"stands for the function {name}:draw, not for another:draw" in text
+    assert not mark(folder, name).exists() and not (tmp_path / "e").exists()
+
+    code, text = run(capsys, *command, "--function", f"{name}:draw")
+    assert code == 0, text
+    assert mark(folder, name).exists() and (tmp_path / "e" / "report.html").is_file()
+
+
+def test_an_edited_function_is_not_run(
+    here: tuple[Path, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, name = here
+    module = folder / f"{name}.py"
+    before = module.read_text()
+    try:
+        module.write_text(before.replace("PEOPLE = 4, 5, 200", "PEOPLE = 4, 5, 300"))
+        consent = ("--function", f"{name}:draw")
+        code, text = run(capsys, "evaluate", "run/bundle", "--out", tmp_path / "e", *consent)
+        assert code == 2 and "is not the one that the bundle was made with" in text
+        assert not mark(folder, name).exists()
+        files = contents(folder / "run")
+        code, text = run(capsys, "train", "run.yaml", "--out", "run", "--resume")
+        assert code == 2 and "was edited since the run began" in text
+        assert contents(folder / "run") == files
+    finally:
+        module.write_text(before)
+
+
+def test_a_missing_module_is_said_to_be_missing(
+    here: tuple[Path, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, name = here
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(BundleError, match=f"no module `{name}`"):
+        load_bundle(folder / "run" / "bundle").process(f"{name}:draw")
+
+
+def test_a_bundle_cannot_smuggle_a_function_in(here: tuple[Path, str]) -> None:
+    """One that calls itself a GP and is configured as a function; and consent where none is due."""
+    folder, name = here
+    bundle = load_bundle(folder / "run" / "bundle")
+
+    def process(info: BundleInfo, function: str | None) -> None:
+        type(bundle)(info, bundle.areas, bundle.weights).process(function)
+
+    record = bundle.info.process
+    disguised = record.model_copy(update={"kind": "gp", "kernel": "rbf", "function": None})
+    smuggler = bundle.info.model_copy(update={"process": disguised})
+    for consent in (None, f"{name}:draw"):
+        with pytest.raises(BundleError, match="does not say which file"):
+            process(smuggler, consent)
+    car = record.model_copy(update={"kind": "car", "config": {"kind": "car", "alpha": 0.5}})
+    with pytest.raises(BundleError, match=r"stands for a car, not for a user's function"):
+        process(bundle.info.model_copy(update={"process": car}), f"{name}:draw")
+    assert name not in sys.modules and not mark(folder, name).exists()
+
+
+def test_exact_inference_is_refused(here: tuple[Path, str], tmp_path: Path) -> None:
+    folder, name = here
+    process = load_bundle(folder / "run" / "bundle").process(f"{name}:draw")
+    from priorvae.processes.base import require_gaussian
+
+    with pytest.raises(priorvae.errors.ProcessError, match="function is known by its draws alone"):
+        require_gaussian(process, "exact inference")
+
+
+def test_simulate_records_the_function(
+    here: tuple[Path, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "draws.npz"
+    code, text = run(capsys, "simulate", "run.yaml", "--draws", 30, "--out", out)
+    assert code == 0 and "sampler  direct, relative error of the root 0.0e+00" in text
+    with np.load(out, allow_pickle=False) as draws:
+        assert draws["draws"].shape == (30, 20) and draws["beta"].shape == (30,)
+        record = json.loads(str(draws["simulation"]))
+    assert record["function"]["name"] == "draw" and record["sampler"] == "direct"
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["model.type=reference", "model.structure=gated-linear"], "needs a covariance"),
+        (
+            ["model={type: PriorCVAE}", "training={}"],
+            "error: model.structure: must be `mlp` (got 'gated-linear'), for function is known",
+        ),
+        (["process.function=nowhere:draw"], "there is no module `nowhere`"),
+        (["process.function=os:getcwd"], "os is Python's"),
+        (["process.function=draw"], "expected `module:function`"),
+        (["areas.source=grid:3x4"], "each of the 12 areas, (12,), and returned (20,)"),
+        (["process.hyperparameters={gamma: 1.0}"], "KeyError: 'beta'"),
+        (
+            ["certificate.posterior={data: simulated, formula: y ~ 1, family: poisson}"],
+            "certificate.posterior needs a Gaussian process",
+        ),
+    ],
+)
+def test_bad_input_writes_nothing(
+    overrides: list[str],
+    message: str,
+    here: tuple[Path, str],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    flags = [flag for override in overrides for flag in ("--set", override)]
+    code, text = run(capsys, "train", "run.yaml", "--out", tmp_path / "run", *flags)
+    assert code == 2 and message in text and "Traceback" not in text, text
+    assert not (tmp_path / "run").exists()
