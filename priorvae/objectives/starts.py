@@ -34,7 +34,8 @@ def warm_weights(
         return None
     process = require_gaussian(process, "a warm start")
     if not decoder.conditions:
-        root = symmetric_root(mixture_covariance(process))
+        alone = not process.conditions
+        root = process.root({}) if alone else symmetric_root(mixture_covariance(process))
         return {"layers.0.kernel": leading_columns(root[None], decoder.latent_dim)[0].T}
     first = decoder.layers[0]
     if not isinstance(first, Sum):

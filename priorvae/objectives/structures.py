@@ -46,7 +46,8 @@ def _latent_dim(config: ModelConfig, process: Process, conditions: tuple[Conditi
     """
     if config.latent_dim != "auto":
         return config.latent_dim
-    if config.structure == "mlp" or not conditions:
+    pairs_latents = config.type in ("DeepRV", "GatedLinear")  # with the columns of a root
+    if not pairs_latents and (config.structure == "mlp" or not conditions):
         return process.size
     gaussian = require_gaussian(process, f"a {config.structure} decoder")
     if gaussian.eigenbasis is not None:

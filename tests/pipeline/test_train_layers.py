@@ -18,6 +18,7 @@ from priorvae.areas import read_areas
 from priorvae.bundles import Bundle, describe, load_bundle, write_bundle
 from priorvae.cli import main as command_line
 from priorvae.config import RunConfig, parse_config
+from priorvae.decoders import numpy_backend
 from priorvae.errors import DataError, InputError
 from priorvae.evaluation.comparison import observed_data, simulate_counts
 from priorvae.inference.run import infer
@@ -47,6 +48,12 @@ LINEAR = {
 }  # fmt: skip
 
 
+FIXED = {
+    "kind": "multivariate", "outcomes": ["hiv", "tb"], "shared": {"kind": "car", "alpha": 0.9},
+    "shares": {"hiv": 0.4, "tb": 0.7},
+}  # fmt: skip
+
+
 def configuration(process: dict[str, Any], type_: str = "reference") -> dict[str, Any]:
     return {
         "name": "layers", "seed": 2, "areas": {"source": "grid:3x3"}, "process": process,
@@ -61,6 +68,11 @@ def configuration(process: dict[str, Any], type_: str = "reference") -> dict[str
 
 def config_of(process: dict[str, Any], type_: str = "reference") -> RunConfig:
     return parse_config(configuration(process, type_), "config.yaml")
+
+
+def process_of(process: dict[str, Any]) -> Gaussian:
+    found = build_process(config_of(process).process, read_areas("grid:3x3"))
+    return require_gaussian(found, "this test")
 
 
 @pytest.fixture(scope="module")
@@ -89,27 +101,47 @@ def assert_is_the_process(bundle: Bundle, tolerance: float) -> None:
 
 
 @pytest.mark.parametrize(
-    ("process", "latent_dim"), [(AR1, 36), (WALK, 18), (LINEAR, 18)], ids=["ar1", "walk", "linear"]
+    ("process", "latent_dim"), [(AR1, 36), (WALK, 18), (LINEAR, 18), (FIXED, 27)]
 )
-def test_the_analytic_decoder_and_the_warm_start(
+def test_the_analytic_decoder_takes_the_latents_of_the_root(
     process: dict[str, Any], latent_dim: int, tmp_path: Path
 ) -> None:
-    """Both take as many latents as the root has columns, here more than values or fewer."""
-    config = config_of(process, "PriorCVAE")
-    areas = read_areas(**config.areas.model_dump())
-    exact = require_gaussian(build_process(config.process, areas), "this test")
-    names = {"name": "x", "type": "reference", "seed": 1}
+    """More of them than values, or fewer."""
+    config, exact = config_of(process), process_of(process)
     decoder, weights = reference_decoder(exact)
-    info = describe(decoder, weights, exact, config.process, **names)  # type: ignore[arg-type]
-    write_bundle(Bundle(info, areas, weights), tmp_path / "bundle")
+    info = describe(decoder, weights, exact, config.process, name="x", type="reference", seed=1)
+    write_bundle(Bundle(info, exact.areas, weights), tmp_path / "bundle")
     bundle = load_bundle(tmp_path / "bundle")
     assert bundle.latent_dim == latent_dim and golden_error(tmp_path / "bundle") < 1e-6
     assert_is_the_process(bundle, 1e-5)
-    objective = build_objective(config.model, exact)
+
+
+@pytest.mark.parametrize(
+    ("process", "type_", "latent_dim"),
+    [
+        (AR1, "PriorCVAE", 36),
+        (AR1, "GatedLinear", 36),
+        (WALK, "PriorCVAE", 18),
+        (WALK, "GatedLinear", 18),
+        (LINEAR, "PriorCVAE", 18),
+        (FIXED, "PriorVAE", 18),
+        (FIXED, "PriorCVAE", 18),
+        (FIXED, "GatedLinear", 27),
+    ],
+)
+def test_training_starts_from_the_process(
+    process: dict[str, Any], type_: str, latent_dim: int
+) -> None:
+    exact = process_of(process)
+    objective = build_objective(config_of(process, type_).model, exact)
     start = objective.start(0)
     assert objective.decoder.latent_dim == latent_dim and start is not None
-    changed = {"decoder": objective.decoder.records()}
-    assert_is_the_process(Bundle(info.model_copy(update=changed), areas, start), 0.005)
+    for unit in (-1.0, 0.3, 1.0):
+        hyper = {c.name: float(c.from_unit(unit)) for c in exact.conditions}
+        matrix, expected = numpy_backend.matrix(objective.decoder, start, hyper), exact.root(hyper)
+        if type_ != "GatedLinear":  # which pairs its latents with the columns of that root
+            matrix, expected = matrix @ matrix.T, expected @ expected.T
+        assert np.linalg.norm(matrix - expected) < 0.005 * np.linalg.norm(expected)
 
 
 def test_what_a_layered_bundle_says_of_itself(space_time: Run) -> None:
