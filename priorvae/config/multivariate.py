@@ -65,6 +65,8 @@ class MultivariateConfig(Section):
             self._check_loadings(self.loadings or {})
         elif self.shared is None:
             raise ValueError("needs `shared` and `shares`, or `components` and `loadings`")
+        elif self.loadings is not None:
+            raise ValueError("`loadings` belong to `components`, and `shared` has `shares`")
         else:
             self._check_names("shares", self.shares)
         return self

@@ -379,6 +379,10 @@ def run_of(process: dict[str, Any]) -> RunConfig:
         (SHARED | {"shares": SHARES | {"tb": -0.1}}, "process.shares.tb: .*not be negative"),
         (SHARED | {"shares": SHARES, "outcomes": ["hiv"]}, "at least two different outcomes"),
         (SHARED | {"shares": SHARES, "components": [CAR, CAR]}, "keep one of the two forms"),
+        (
+            SHARED | {"shares": SHARES, "loadings": {"hiv": [1]}},
+            "`loadings` belong to `components`",
+        ),
         (LINEAR | {"components": [CAR]}, "`components` needs at least two"),
         (LINEAR | {"components": []}, "needs `shared` and `shares`, or `components`"),
         (
