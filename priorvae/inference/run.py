@@ -70,6 +70,11 @@ def infer(
     _check_counts(chains=num_chains, warmup=num_warmup, samples=num_samples)
     loaded = load_bundle(bundle)
     _check_layers(loaded)
+    if exact and loaded.info.process.function is not None:
+        raise InputError(
+            f"--exact: {bundle} stands for the function {loaded.info.process.function.path}, which "
+            "is known by its draws alone, and exact inference needs a Gaussian process"
+        )
     regression = load_data(loaded.area_ids, data, formula=formula, family=family, id=id)
     shapes = _find_map(loaded, data, areas, id)
     geometry_for(shapes, loaded.area_ids)

@@ -2,7 +2,10 @@
 
 import hashlib
 import json
+import re
+import shlex
 import sys
+import textwrap
 from collections.abc import Iterator
 from contextlib import chdir
 from pathlib import Path
@@ -13,13 +16,18 @@ import pytest
 import yaml
 
 import priorvae
+from priorvae.areas import read_areas
 from priorvae.bundles import load_bundle
 from priorvae.bundles.info import BundleInfo
 from priorvae.config import load_config
 from priorvae.errors import BundleError
+from priorvae.objectives import require_learnable
 from priorvae.pipeline import train_run
+from priorvae.processes import build_process
 from tests.cli.test_train import contents, run
 from tests.simulators import user_module
+
+HOW_TO = Path(__file__).parents[2] / "docs" / "how-to" / "own-simulator.md"
 
 # A spatial SIR epidemic on the grid, with a mark that it leaves whenever it is imported.
 EPIDEMIC = """
@@ -194,13 +202,15 @@ def test_a_bundle_cannot_smuggle_a_function_in(here: tuple[Path, str]) -> None:
     assert name not in sys.modules and not mark(folder, name).exists()
 
 
-def test_exact_inference_is_refused(here: tuple[Path, str], tmp_path: Path) -> None:
+def test_exact_inference_is_refused(
+    here: tuple[Path, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     folder, name = here
-    process = load_bundle(folder / "run" / "bundle").process(f"{name}:draw")
-    from priorvae.processes.base import require_gaussian
-
-    with pytest.raises(priorvae.errors.ProcessError, match="function is known by its draws alone"):
-        require_gaussian(process, "exact inference")
+    model = ("--data", "none.csv", "--formula", "y ~ 1", "--family", "poisson")
+    out = ("--out", tmp_path / "fit")
+    code, text = run(capsys, "infer", "run/bundle", *model, *out, "--exact")
+    assert code == 2 and f"the function {name}:draw, which is known by its draws alone" in text
+    assert not mark(folder, name).exists() and not (tmp_path / "fit").exists()
 
 
 def test_simulate_records_the_function(
@@ -245,3 +255,69 @@ def test_bad_input_writes_nothing(
     code, text = run(capsys, "train", "run.yaml", "--out", tmp_path / "run", *flags)
     assert code == 2 and message in text and "Traceback" not in text, text
     assert not (tmp_path / "run").exists()
+
+
+# -- the how-to ----------------------------------------------------------------------------------
+
+
+def blocks(language: str) -> list[str]:
+    pattern = re.compile(rf"^ *```{language}\n(.+?)^ *```", re.DOTALL | re.MULTILINE)
+    found = pattern.findall(HOW_TO.read_text("utf-8"))
+    return [textwrap.dedent(block) for block in found]
+
+
+@pytest.fixture
+def as_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[list[str]]]:
+    """A directory with the files of the how-to; yields its commands."""
+    monkeypatch.chdir(tmp_path)
+    Path("epidemic.py").write_text(blocks("python")[0])
+    Path("epidemic.yaml").write_text(blocks("yaml")[0])
+    lines = "".join(blocks("sh")).splitlines()
+    yield [shlex.split(line.removeprefix("priorvae ")) for line in lines]
+    sys.modules.pop("epidemic", None)
+
+
+def test_the_how_to_simulates_an_epidemic(
+    as_told: list[list[str]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Neighbours fall ill together, the more so the more people travel."""
+    assert [command[0] for command in as_told] == ["simulate", "train", "evaluate"]
+    code, text = run(capsys, *as_told[0])
+    assert code == 0 and "sampler  direct" in text, text
+    with np.load("draws.npz", allow_pickle=False) as draws:
+        fields, travel = draws["draws"], draws["travel"]
+        record = json.loads(str(draws["simulation"]))
+    assert fields.shape == (1000, 100) and record["function"]["compiled"]
+    i, j = read_areas("builtin:sids2").edges.T
+
+    def together(kept: np.ndarray) -> float:
+        return float(np.corrcoef(fields[kept].T)[i, j].mean())
+
+    # Mean correlations of 0.3 and 0.6, each with a standard error of about 0.01.
+    assert together(travel < 0.2) + 0.1 < together(travel > 0.4)
+    config = load_config("epidemic.yaml")
+    process = build_process(config.process, read_areas("builtin:sids2"))
+    require_learnable(config.model, config.training, process)
+
+
+def test_the_how_to_makes_a_generator_from_a_key() -> None:
+    import jax
+
+    names = {"jax": jax, "np": np, "key": jax.random.key(3)}
+    exec(blocks("python")[1], names)
+    first = names["rng"].normal(size=3)
+    exec(blocks("python")[1], names)
+    np.testing.assert_array_equal(names["rng"].normal(size=3), first)
+
+
+@pytest.mark.slow
+def test_the_how_to_trains_and_evaluates(
+    as_told: list[list[str]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With fewer steps and draws; such a decoder fails, and says so."""
+    changes = ["training.steps=150", "certificate.num_draws=200", "training.batch_size=64"]
+    flags = [flag for change in changes for flag in ("--set", change)]
+    code, text = run(capsys, *as_told[1], *flags)
+    assert code == 1 and "certificate  failed" in text, text
+    code, text = run(capsys, *as_told[2])
+    assert code == 1 and "FAILED" in text, text
