@@ -116,9 +116,9 @@ def case(request: pytest.FixtureRequest) -> tuple[Gaussian, LatentSampler]:
 
 
 def test_draws_have_the_covariance(case: tuple[Gaussian, LatentSampler]) -> None:
-    """200,000 draws at one value; each entry within 5.5 standard errors (at most 441 entries).
+    """200,000 draws at one value; each entry within 5.5 standard errors (at most 576 entries).
 
-    A map whose entries are exact would fail once in 60,000. On a torus a draw takes more normals,
+    A map whose entries are exact would fail once in 45,000. On a torus a draw takes more normals,
     and there are 20,000.
     """
     process, sampler = case
