@@ -93,11 +93,20 @@ def _covariance_error(actual: Moments, expected: Moments) -> float:
 
 
 def _sd_ratio(actual: Moments, expected: Moments) -> metrics.SdRatio:
-    """Return the ratios of sds; the worst area is chosen and measured on different draws."""
+    """Return the ratios of sds; the worst area is chosen and measured on different draws.
+
+    Each half chooses an area that the other measures. Their two deviations from 1 are averaged in
+    size, with the sign and the area of the larger.
+    """
     whole = metrics.sd_ratio(actual.covariance, expected.covariance)
     if expected.draws is None:
         return whole
-    (ours, ours_again), (theirs, theirs_again) = actual.halves(), expected.halves()
-    area = metrics.sd_ratio(ours.covariance, theirs.covariance).area
-    variances = ours_again.covariance[area, area], theirs_again.covariance[area, area]
-    return metrics.SdRatio(whole.mean, float(np.sqrt(variances[0] / variances[1])), area)
+    halves = [
+        np.sqrt(np.diag(ours.covariance) / np.diag(theirs.covariance)) - 1
+        for ours, theirs in zip(actual.halves(), expected.halves(), strict=True)
+    ]
+    areas = [int(np.abs(deviations).argmax()) for deviations in halves]
+    found = np.array([halves[1][areas[0]], halves[0][areas[1]]])
+    larger = int(np.abs(found).argmax())
+    size = float(np.abs(found).mean() * np.sign(found[larger]))
+    return metrics.SdRatio(whole.mean, 1 + size, areas[larger])
