@@ -178,9 +178,7 @@ class Bundle:
                 f"evaluate BUNDLE --function {named}`, or `process(function={named!r})`"
             )
         if function != named:
-            raise BundleError(
-                f"{self._place}: stands for the function {named}, not for {function}"
-            )
+            raise BundleError(f"{self._place}: stands for the function {named}, not for {function}")
         found = file_checksum(named)
         if found != recorded.sha256:
             raise BundleError(

@@ -8,7 +8,7 @@ from typing import Any
 
 from priorvae.config import CertificateConfig, PosteriorConfig
 from priorvae.evaluation.posterior import PosteriorFidelity
-from priorvae.evaluation.prior import PriorFidelity
+from priorvae.evaluation.prior import PriorFidelity, shortfall
 
 __all__ = ["Certificate", "Figure", "certify"]
 
@@ -66,10 +66,13 @@ class Figure:
 
     @property
     def undecided(self) -> bool:
-        """Whether it failed where draws of the process itself would have failed as well."""
+        """Whether draws of the process itself fail as well, and it fails by no more than that."""
         if self.passed or self.null is None or self.part != "prior":
             return False
-        return not _within(self.null, self.low, self.high)
+        noise = shortfall(self.name, self.null)
+        low = None if self.low is None else self.low - noise
+        high = None if self.high is None else self.high + noise
+        return not _within(self.null, self.low, self.high) and _within(self.value, low, high)
 
     @property
     def remedy(self) -> str:

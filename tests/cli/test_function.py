@@ -7,7 +7,7 @@ import shlex
 import sys
 import textwrap
 from collections.abc import Iterator
-from contextlib import chdir
+from contextlib import chdir, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +17,11 @@ import yaml
 
 import priorvae
 from priorvae.areas import read_areas
-from priorvae.bundles import load_bundle
+from priorvae.bundles import Bundle, describe, load_bundle, write_bundle
 from priorvae.bundles.info import BundleInfo
-from priorvae.config import load_config
+from priorvae.config import RunConfig, load_config
 from priorvae.errors import BundleError
-from priorvae.objectives import require_learnable
-from priorvae.pipeline import train_run
+from priorvae.objectives import build_objective, require_learnable
 from priorvae.processes import build_process
 from tests.cli.test_train import contents, run
 from tests.simulators import user_module
@@ -82,19 +81,29 @@ def configuration(module: str) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str]]:
-    """A directory with a simulator, a configuration and a finished run `run`; the module's name."""
+    """A directory with a simulator, a configuration and a bundle `bundle`; the module's name."""
     folder = tmp_path_factory.mktemp("epidemic")
     with user_module(folder, EPIDEMIC) as name:
         (folder / "run.yaml").write_text(yaml.safe_dump(configuration(name)))
         with chdir(folder):
-            train_run(load_config("run.yaml"), out=Path("run"))
+            write_bundle(untrained(load_config("run.yaml")), folder / "bundle")
         yield folder, name
 
 
+def untrained(config: RunConfig) -> Bundle:
+    """A bundle as training begins with it."""
+    process = build_process(config.process, read_areas(config.areas.source))
+    objective = build_objective(config.model, process)
+    weights = {k: np.asarray(v[...]) for k, v in objective.initial(0).decoder.weights.items()}
+    info = describe(
+        objective.decoder, weights, process, config.process,
+        name=config.name, type=config.model.type, seed=config.seed,
+    )  # fmt: skip
+    return Bundle(info, process.areas, weights)
+
+
 @pytest.fixture
-def here(
-    place: tuple[Path, str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> Iterator[tuple[Path, str]]:
+def here(place: tuple[Path, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Path, str]]:
     """The same as working directory, with the module as yet unknown to Python."""
     folder, name = place
     monkeypatch.chdir(folder)
@@ -108,67 +117,77 @@ def mark(folder: Path, name: str) -> Path:
     return folder / f"{name}.imported"
 
 
-def test_the_run_records_which_code_it_was(here: tuple[Path, str]) -> None:
-    folder, name = here
+# -- whose code runs -----------------------------------------------------------------------------
+
+
+def record(folder: Path, name: str) -> dict[str, Any]:
     text = (folder / f"{name}.py").read_bytes()
-    expected = {
+    return {
         "module": name, "name": "draw", "sha256": hashlib.sha256(text).hexdigest(),
         "compiled": False,
     }  # fmt: skip
-    assert json.loads((folder / "run" / "environment.json").read_text())["function"] == expected
-    info = json.loads((folder / "run" / "bundle" / "bundle.json").read_text())
-    assert info["process"]["function"] == expected
-    assert info["process"]["kind"] == "function" and info["certificate"]["status"] == "passed"
-    for file in ("run/bundle/README.md", "run/report.html"):
-        assert f"{name}:draw" in (folder / file).read_text()
-    assert "2000 draws of each side" in (folder / "run" / "report.html").read_text()
+
+
+def test_a_bundle_records_its_function(here: tuple[Path, str]) -> None:
+    folder, name = here
+    info = json.loads((folder / "bundle" / "bundle.json").read_text())
+    assert info["process"]["kind"] == "function"
+    assert info["process"]["function"] == record(folder, name)
+    assert f"function (`{name}:draw`)" in (folder / "bundle" / "README.md").read_text()
 
 
 def test_a_bundle_is_used_without_importing_anything(here: tuple[Path, str]) -> None:
     import jax
 
     folder, name = here
-    bundle = priorvae.load(folder / "run" / "bundle")
+    bundle = priorvae.load(folder / "bundle")
     draws = np.asarray(bundle.sample(jax.random.key(0), {"beta": 0.3}, num_draws=200))
     # Logarithms of between 1 and 201 people, roughly: the decoder starts from the draws' moments.
     assert draws.shape == (200, 20) and 1 < draws.mean() < 5.4
     with pytest.raises(BundleError, match=r"stands for the function .* no bundle makes this"):
         bundle.process()
     assert name not in sys.modules and not mark(folder, name).exists()
+    assert bundle.process(f"{name}:draw").kind == "function"
+    assert mark(folder, name).exists()
 
 
+@pytest.mark.parametrize(
+    ("consent", "message"),
+    [
+        ((), "no bundle makes this import anyone's code"),
+        (("--function", "another:draw"), "not for another:draw"),
+    ],
+)
 def test_evaluate_asks_for_consent(
-    here: tuple[Path, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    consent: tuple[str, ...],
+    message: str,
+    here: tuple[Path, str],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     folder, name = here
-    command = ("evaluate", "run/bundle", "--out", tmp_path / "e")
-    code, text = run(capsys, *command)
-    assert code == 2 and f"--function {name}:draw" in text
-    code, text = run(capsys, *command, "--function", "another:draw")
-    assert code == 2 and f"stands for the function {name}:draw, not for another:draw" in text
+    code, text = run(capsys, "evaluate", "bundle", "--out", tmp_path / "e", *consent)
+    assert code == 2 and message in text and f"{name}:draw" in text
     assert not mark(folder, name).exists() and not (tmp_path / "e").exists()
-
-    code, text = run(capsys, *command, "--function", f"{name}:draw")
-    assert code == 0, text
-    assert mark(folder, name).exists() and (tmp_path / "e" / "report.html").is_file()
 
 
 def test_an_edited_function_is_not_run(
     here: tuple[Path, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder, name = here
-    module = folder / f"{name}.py"
+    with edited(folder / f"{name}.py"):
+        consent = ("--function", f"{name}:draw")
+        code, text = run(capsys, "evaluate", "bundle", "--out", tmp_path / "e", *consent)
+        assert code == 2 and "is not the one that the bundle was made with" in text
+        assert not mark(folder, name).exists()
+
+
+@contextmanager
+def edited(module: Path) -> Iterator[None]:
     before = module.read_text()
     try:
         module.write_text(before.replace("PEOPLE = 4, 5, 200", "PEOPLE = 4, 5, 300"))
-        consent = ("--function", f"{name}:draw")
-        code, text = run(capsys, "evaluate", "run/bundle", "--out", tmp_path / "e", *consent)
-        assert code == 2 and "is not the one that the bundle was made with" in text
-        assert not mark(folder, name).exists()
-        files = contents(folder / "run")
-        code, text = run(capsys, "train", "run.yaml", "--out", "run", "--resume")
-        assert code == 2 and "was edited since the run began" in text
-        assert contents(folder / "run") == files
+        yield
     finally:
         module.write_text(before)
 
@@ -179,24 +198,24 @@ def test_a_missing_module_is_said_to_be_missing(
     folder, name = here
     monkeypatch.chdir(tmp_path)
     with pytest.raises(BundleError, match=f"no module `{name}`"):
-        load_bundle(folder / "run" / "bundle").process(f"{name}:draw")
+        load_bundle(folder / "bundle").process(f"{name}:draw")
 
 
 def test_a_bundle_cannot_smuggle_a_function_in(here: tuple[Path, str]) -> None:
     """One that calls itself a GP and is configured as a function; and consent where none is due."""
     folder, name = here
-    bundle = load_bundle(folder / "run" / "bundle")
+    bundle = load_bundle(folder / "bundle")
 
     def process(info: BundleInfo, function: str | None) -> None:
         type(bundle)(info, bundle.areas, bundle.weights).process(function)
 
-    record = bundle.info.process
-    disguised = record.model_copy(update={"kind": "gp", "kernel": "rbf", "function": None})
+    true = bundle.info.process
+    disguised = true.model_copy(update={"kind": "gp", "kernel": "rbf", "function": None})
     smuggler = bundle.info.model_copy(update={"process": disguised})
     for consent in (None, f"{name}:draw"):
         with pytest.raises(BundleError, match="does not say which file"):
             process(smuggler, consent)
-    car = record.model_copy(update={"kind": "car", "config": {"kind": "car", "alpha": 0.5}})
+    car = true.model_copy(update={"kind": "car", "config": {"kind": "car", "alpha": 0.5}})
     with pytest.raises(BundleError, match=r"stands for a car, not for a user's function"):
         process(bundle.info.model_copy(update={"process": car}), f"{name}:draw")
     assert name not in sys.modules and not mark(folder, name).exists()
@@ -208,9 +227,41 @@ def test_exact_inference_is_refused(
     folder, name = here
     model = ("--data", "none.csv", "--formula", "y ~ 1", "--family", "poisson")
     out = ("--out", tmp_path / "fit")
-    code, text = run(capsys, "infer", "run/bundle", *model, *out, "--exact")
+    code, text = run(capsys, "infer", "bundle", *model, *out, "--exact")
     assert code == 2 and f"the function {name}:draw, which is known by its draws alone" in text
     assert not mark(folder, name).exists() and not (tmp_path / "fit").exists()
+
+
+# -- from a configuration ------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_trains_certifies_reports_and_is_evaluated_again(
+    here: tuple[Path, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, name = here
+    out = tmp_path / "run"
+    code, text = run(capsys, "train", "run.yaml", "--out", out)
+    assert code == 0 and "certificate  passed" in text, text
+    expected = record(folder, name)
+    assert json.loads((out / "environment.json").read_text())["function"] == expected
+    report = (out / "report.html").read_text()
+    assert "2000 draws of each side" in report and expected["sha256"] in report
+    lines = (out / "metrics.jsonl").read_text().splitlines()
+    losses = [json.loads(line)["loss"] for line in lines]
+    assert losses[-1] < losses[0]
+
+    command = ("evaluate", out / "bundle", "--out", tmp_path / "e")
+    code, text = run(capsys, *command, "--function", f"{name}:draw")
+    assert code == 0, text
+    assert (tmp_path / "e" / "report.html").is_file()
+
+    sys.modules.pop(name)
+    with edited(folder / f"{name}.py"):
+        before = contents(out)
+        code, text = run(capsys, "train", "run.yaml", "--out", out, "--resume")
+        assert code == 2 and "was edited since the run began" in text
+        assert contents(out) == before
 
 
 def test_simulate_records_the_function(
@@ -221,8 +272,8 @@ def test_simulate_records_the_function(
     assert code == 0 and "sampler  direct, relative error of the root 0.0e+00" in text
     with np.load(out, allow_pickle=False) as draws:
         assert draws["draws"].shape == (30, 20) and draws["beta"].shape == (30,)
-        record = json.loads(str(draws["simulation"]))
-    assert record["function"]["name"] == "draw" and record["sampler"] == "direct"
+        made = json.loads(str(draws["simulation"]))
+    assert made["function"] == record(*here) and made["sampler"] == "direct"
 
 
 @pytest.mark.parametrize(
@@ -286,8 +337,8 @@ def test_the_how_to_simulates_an_epidemic(
     assert code == 0 and "sampler  direct" in text, text
     with np.load("draws.npz", allow_pickle=False) as draws:
         fields, travel = draws["draws"], draws["travel"]
-        record = json.loads(str(draws["simulation"]))
-    assert fields.shape == (1000, 100) and record["function"]["compiled"]
+        made = json.loads(str(draws["simulation"]))
+    assert fields.shape == (1000, 100) and made["function"]["compiled"]
     i, j = read_areas("builtin:sids2").edges.T
 
     def together(kept: np.ndarray) -> float:

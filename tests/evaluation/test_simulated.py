@@ -170,8 +170,10 @@ def test_too_few_draws_are_said_to_be_too_few(process: FunctionProcess) -> None:
     assert undecided and not certificate.passed
     assert "Monte Carlo alone gives" in certificate.summary()
     assert "raise certificate.num_draws" in certificate.summary()
-    _, certificate = judge(Itself(process, about_the_mean(0.5)), process)
-    assert certificate.failures and not any(f.undecided for f in certificate.failures)
+    # So few are still enough to tell what is far off.
+    _, certificate = judge(Itself(process, about_the_mean(0.2)), process, num=200)
+    decided = {figure.name for figure in certificate.failures if not figure.undecided}
+    assert {"mean_sd", "worst_sd", "covariance_error"} <= decided
 
 
 def test_a_decoder_without_conditions_is_judged_by_the_mixture(process: FunctionProcess) -> None:

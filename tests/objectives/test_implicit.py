@@ -81,6 +81,7 @@ def test_a_value_that_never_varies_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("hidden", [(16, 8), ()])
+@pytest.mark.slow
 def test_training_starts_alike_in_every_unit(hidden: tuple[int, ...], tmp_path: Path) -> None:
     """A process in other units, `a + b f` with a and b of each area, has the same loss.
 

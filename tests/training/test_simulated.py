@@ -97,6 +97,7 @@ def test_draws_ahead_are_those_of_the_steps(processes: dict[str, FunctionProcess
         np.testing.assert_array_equal(ahead.draws[index], single.draws)
 
 
+@pytest.mark.slow
 def test_resuming_is_bit_equal(processes: dict[str, FunctionProcess], tmp_path: Path) -> None:
     """Stopped after 4 of 8 steps, with metrics logged beyond the checkpoint, and resumed."""
     objective, source = prepare(processes["called"], settings())
@@ -122,6 +123,7 @@ def test_resuming_is_bit_equal(processes: dict[str, FunctionProcess], tmp_path: 
 
 
 @pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.slow
 def test_a_draw_that_is_not_finite_stops_training_and_is_explained(
     kind: str, tmp_path: Path
 ) -> None:
