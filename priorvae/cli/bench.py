@@ -34,6 +34,9 @@ def simulate(
     training: Annotated[
         Path | None, typer.Option(help="YAML configuration: time simulation in its training step.")
     ] = None,
+    seconds: Annotated[
+        float, typer.Option(min=0.01, help="CPU seconds that each figure is measured over.")
+    ] = 3.0,
     out: Annotated[Path | None, typer.Option(help="JSON file to write; must not exist.")] = None,
 ) -> None:
     """Draws per CPU second, against a fresh factorisation for each draw."""
@@ -50,8 +53,10 @@ def simulate(
         raise InputError(f"--process {unknown[0]!r}: expected one of {', '.join(CASES)}")
     settings = None if training is None else load_config(training)
     with show_progress() as listener:
-        timings = bench_simulate(areas or (159, 500), processes=process or CASES, listener=listener)
-        share = None if settings is None else bench_training(settings)
+        timings = bench_simulate(
+            areas or (159, 500), processes=process or CASES, seconds=seconds, listener=listener
+        )
+        share = None if settings is None else bench_training(settings, seconds=seconds)
     exponents = cost_exponents(timings)
     _print(timings, exponents, share)
     if out is not None:

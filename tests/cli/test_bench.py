@@ -52,7 +52,18 @@ def test_exponents_are_fitted_on_large_maps() -> None:
 def test_prints_a_table_and_writes_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out, config = tmp_path / "bench.json", tmp_path / "config.yaml"
     config.write_text(CONFIG)
-    arguments = ["bench", "simulate", "--areas", 16, "--process", "gp", "--process", "car"]
+    arguments = [
+        "bench",
+        "simulate",
+        "--areas",
+        16,
+        "--process",
+        "gp",
+        "--process",
+        "car",
+        "--seconds",
+        0.1,
+    ]
     code, text = run(capsys, *arguments, "--training", config, "--out", out)
     assert code == 0 and "| gp | 16 | interpolated-root |" in text
     assert "simulation takes" in text

@@ -75,6 +75,7 @@ def run(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, st
     return (code if isinstance(code, int) else 0), printed.out + printed.err
 
 
+@pytest.mark.slow
 def test_one_trained_decoder_is_certified_for_both_kernels(
     config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -145,6 +146,7 @@ def test_conditions_that_cannot_be_fixed_are_refused(
     assert not out.exists()
 
 
+@pytest.mark.slow
 def test_a_fit_at_a_fixed_kernel(
     bundle: Path, table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

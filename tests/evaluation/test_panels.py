@@ -41,6 +41,7 @@ def test_a_field_is_taken_apart_by_layer() -> None:
     assert whole.title == "" and len(whole.values) == 12
 
 
+@pytest.mark.slow
 def test_the_layer_that_is_wrong_is_shown() -> None:
     """Twelve times, of which nine are shown; the sd is wrong in one area at the eighth."""
     areas = read_areas("grid:3x3")
