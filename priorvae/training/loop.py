@@ -86,19 +86,19 @@ def train(
     log = MetricsLog(directory / "metrics.jsonl")
     with Checkpoints(directory / "checkpoints", config.keep_checkpoints) as checkpoints:
         latest = checkpoints.latest()
+        small = objective.decoder.num_areas <= SMALL_MAP
         if latest is None:
-            state, step = initial(), 0
+            with _few_threads(small):
+                state, step = initial(), 0
             checkpoints.save(0, state)
         else:
             state, step = checkpoints.restore(latest, skeleton), latest
         log.truncate(step)
         before = log.last_seconds()
-        small = objective.decoder.num_areas <= SMALL_MAP
         while step < config.steps:
             steps = jnp.arange(step, min(step + config.log_every, config.steps))
             drawn = draws.ahead(_batch_keys(seed, steps))
-            # Small factorisations are slower on many threads than on one.
-            with threadpool_limits(1 if small else None, user_api="blas"):
+            with _few_threads(small):
                 state, metrics = jax.block_until_ready(interval(state, steps, drawn))
             step += len(steps)
             bad = np.flatnonzero(~np.isfinite(np.asarray(metrics["loss"])))
@@ -113,6 +113,11 @@ def train(
                 checkpoints.save(step, state)
     weights = {name: np.asarray(v) for name, v in _decoder_weights(state.params).items()}
     return Trained(weights, step, log.last_seconds(), log.best_step())
+
+
+def _few_threads(small: bool) -> threadpool_limits:
+    """Small factorisations are slower on many threads than on one."""
+    return threadpool_limits(1 if small else None, user_api="blas")
 
 
 class MetricsLog:
