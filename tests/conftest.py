@@ -7,6 +7,8 @@ import sys
 os.environ["JAX_ENABLE_X64"] = "1"
 os.environ["JAX_NUM_CPU_DEVICES"] = "2"
 os.environ["MPLBACKEND"] = "Agg"
+# Two workers whose matrix products each start a thread for every core wait for one another.
+os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
 from collections.abc import Iterator
 from pathlib import Path
