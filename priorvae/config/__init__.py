@@ -7,7 +7,13 @@ from priorvae.config.function import FunctionConfig
 from priorvae.config.gp import AnisotropyConfig, GPConfig, KernelConfig, TermConfig
 from priorvae.config.graph import BYM2Config, CARConfig, ICARConfig, LerouxConfig, SARConfig
 from priorvae.config.hyper import HyperConfig
-from priorvae.config.model import ModelConfig, TrainingConfig
+from priorvae.config.model import (
+    LearntConfig,
+    ModelConfig,
+    ReferenceConfig,
+    RegressionConfig,
+    VAEConfig,
+)
 from priorvae.config.multivariate import MultivariateConfig
 from priorvae.config.processes import ProcessConfig
 from priorvae.config.run import RunConfig, dump_config, load_config, parse_config
@@ -18,6 +24,7 @@ from priorvae.config.spacetime import (
     SpaceTimeConfig,
 )
 from priorvae.config.spatial import SpatialConfig
+from priorvae.config.training import TrainingConfig
 
 __all__ = [
     "AR1Config",
@@ -33,6 +40,7 @@ __all__ = [
     "HyperConfig",
     "ICARConfig",
     "KernelConfig",
+    "LearntConfig",
     "LerouxConfig",
     "ModelConfig",
     "MultivariateConfig",
@@ -41,12 +49,15 @@ __all__ = [
     "PosteriorConfig",
     "ProcessConfig",
     "RandomWalkConfig",
+    "ReferenceConfig",
+    "RegressionConfig",
     "RunConfig",
     "SARConfig",
     "SpaceTimeConfig",
     "SpatialConfig",
     "TermConfig",
     "TrainingConfig",
+    "VAEConfig",
     "dump_config",
     "load_config",
     "parse_config",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import typing
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Self
 
@@ -13,9 +13,10 @@ from pydantic import BaseModel, Field
 
 from priorvae.config.areas import AreasConfig
 from priorvae.config.certificate import CertificateConfig
-from priorvae.config.model import ModelConfig, TrainingConfig
+from priorvae.config.model import LearntConfig, ModelConfig
 from priorvae.config.processes import ProcessConfig
 from priorvae.config.section import Section
+from priorvae.config.training import TrainingConfig
 from priorvae.errors import ConfigError, nearest
 
 __all__ = ["RunConfig", "dump_config", "load_config", "parse_config"]
@@ -37,10 +38,10 @@ class RunConfig(Section):
 
     @pydantic.model_validator(mode="after")
     def _draws_fit(self) -> Self:
-        network = self.model.structure != "gated-linear" and self.model.type != "reference"
-        if network and self.training.draws == "columns":
+        learnt = self.model if isinstance(self.model, LearntConfig) else None
+        if learnt and learnt.structure != "gated-linear" and self.training.draws == "columns":
             raise ValueError(
-                f"training.draws: a network (model.structure {self.model.structure}) must see "
+                f"training.draws: a network (model.structure {learnt.structure}) must see "
                 "random draws: set `draws: random` and a `batch_size` (got 'columns')"
             )
         return self
@@ -125,23 +126,30 @@ def _describe(problem: Any) -> str:
     if kind == "extra_forbidden":
         known = sorted({field for model in models for field in model.model_fields})
         return f"{key}: unknown key{nearest(location[-1], known)}"
+    if kind == "union_tag_not_found":
+        return f"{key}.{_tag(problem['ctx'])}: required, but not given"
     if kind == "missing":
         return f"{key}: required, but not given"
     if kind in ("literal_error", "union_tag_invalid"):
         context = problem["ctx"]
         known = (context.get("expected") or context["expected_tags"]).replace("'", "")
         options = known.replace(" or ", ", ").split(", ")
-        word = given if kind == "literal_error" else given.get("kind")
+        word = given if kind == "literal_error" else given.get(_tag(context))
         return f"{key}: expected one of {known}{nearest(str(word), options)} (got {word!r})"
     message = problem["msg"].removeprefix("Value error, ").replace("Input should be ", "must be ")
     shown = "" if "(got" in message or isinstance(given, dict) else f" (got {given!r})"
     return f"{key}: {message}{shown}"
 
 
+def _tag(context: Mapping[str, str]) -> str:
+    """Return the key by which alternatives are told apart: a process's `kind`, a model's `type`."""
+    return context["discriminator"].strip("'")
+
+
 def _locate(path: Sequence[str | int]) -> tuple[list[str], list[type[BaseModel]]]:
     """Return the place of an error as the file spells it, and the sections it may be in.
 
-    Pydantic puts the `kind` of a process into the path; the file has no such level.
+    Pydantic puts a process's `kind` and a model's `type` into the path; the file has no such level.
     """
     location: list[str] = []
     models: list[type[BaseModel]] = [RunConfig]
@@ -167,5 +175,6 @@ def _sections(annotation: Any) -> Iterator[type[BaseModel]]:
 
 
 def _kinds(model: type[BaseModel]) -> tuple[str, ...]:
-    kind = model.model_fields.get("kind")
-    return () if kind is None else typing.get_args(kind.annotation)
+    """Return the values of the key by which a section is told from its alternatives."""
+    tags = [model.model_fields[key] for key in ("kind", "type") if key in model.model_fields]
+    return tuple(value for tag in tags for value in typing.get_args(tag.annotation))

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from flax import nnx
 
-from priorvae.config import ModelConfig
+from priorvae.config import LearntConfig, ModelConfig, ReferenceConfig, RegressionConfig, VAEConfig
 from priorvae.decoders.flax_backend import DecoderModule
 from priorvae.decoders.spec import Decoder
+from priorvae.errors import ConfigError
 from priorvae.objectives.encoders import DiagonalEncoder, FullEncoder
 from priorvae.objectives.implicit import standardise
 from priorvae.objectives.objective import Objective
@@ -20,9 +23,6 @@ from priorvae.processes.pilot import Pilot, pilot
 
 __all__ = ["build_objective"]
 
-REGRESSIONS = ("DeepRV", "GatedLinear")
-"""Types that learn a root from its normals, without an encoder."""
-
 
 def build_objective(config: ModelConfig, process: Process) -> Objective:
     """Build the decoder's specification and the means to start and train it.
@@ -31,22 +31,22 @@ def build_objective(config: ModelConfig, process: Process) -> Objective:
     gives them to encoder and decoder alike. `DeepRV` and `GatedLinear` have no encoder.
 
     Raises:
+        ConfigError: The type is not learnt.
         ProcessError: The structure, its warm start or the objective needs a covariance, which the
             process has not; or one of its values never varies.
     """
+    match config:
+        case VAEConfig():
+            return _vae(config, process)
+        case RegressionConfig():
+            return _regression(config, process)
+        case ReferenceConfig():
+            raise ConfigError("model.type: a reference decoder is not trained; use another type")
+
+
+def _vae(config: VAEConfig, process: Process) -> VAE:
     conditions = () if config.type == "PriorVAE" else process.conditions
     decoder = build_decoder(config, process, conditions)
-
-    def start(seed: int) -> dict[str, np.ndarray] | None:
-        return warm_weights(config, decoder, process, seed)
-
-    if config.type in REGRESSIONS:
-        require_gaussian(process, f"a {config.type}, which learns a root,")
-
-        def solo(seed: int, weights: dict[str, np.ndarray] | None) -> Solo:
-            return Solo(DecoderModule(decoder, rngs=nnx.Rngs(seed), weights=weights))
-
-        return Regression(decoder, solo, start)
     moments = pilot(process)
     variance = _likelihood_variance(config, moments)
 
@@ -56,16 +56,32 @@ def build_objective(config: ModelConfig, process: Process) -> Objective:
         model = AutoEncoder(_encoder(config, decoder, variance, weights, rngs), module)
         return model if isinstance(process, Gaussian) else standardise(model, moments)
 
-    return VAE(decoder, variance, config.noisy_draws, pair, start)
+    return VAE(decoder, variance, config.noisy_draws, pair, _start(config, decoder, process))
 
 
-def _likelihood_variance(config: ModelConfig, moments: Pilot) -> float:
+def _regression(config: RegressionConfig, process: Process) -> Regression:
+    require_gaussian(process, f"a {config.type}, which learns a root,")
+    decoder = build_decoder(config, process, process.conditions)
+
+    def solo(seed: int, weights: dict[str, np.ndarray] | None) -> Solo:
+        return Solo(DecoderModule(decoder, rngs=nnx.Rngs(seed), weights=weights))
+
+    return Regression(decoder, solo, _start(config, decoder, process))
+
+
+def _start(
+    config: LearntConfig, decoder: Decoder, process: Process
+) -> Callable[[int], dict[str, np.ndarray] | None]:
+    return lambda seed: warm_weights(config, decoder, process, seed)
+
+
+def _likelihood_variance(config: VAEConfig, moments: Pilot) -> float:
     """Return `s^2`: the configured number times the mean marginal variance at mid-range."""
     return config.likelihood_variance * float(moments.variance.mean())
 
 
 def _encoder(
-    config: ModelConfig,
+    config: VAEConfig,
     decoder: Decoder,
     variance: float,
     weights: dict[str, np.ndarray] | None,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import jax.numpy as jnp
 import numpy as np
 
-from priorvae.config import ModelConfig, TrainingConfig
+from priorvae.config import ModelConfig, TrainingConfig, VAEConfig
 from priorvae.errors import ConfigError
 from priorvae.objectives.encoders import DiagonalEncoder
 from priorvae.objectives.vae import AutoEncoder
@@ -26,7 +26,7 @@ def require_learnable(model: ModelConfig, training: TrainingConfig, process: Pro
     if isinstance(process, Gaussian):
         return
     why = f"{process.kind} is known by its draws alone"
-    if model.type not in TYPES:
+    if not isinstance(model, VAEConfig):
         raise ConfigError(
             f"model.type: {model.type} needs a covariance, and {why}; use {' or '.join(TYPES)}"
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from priorvae.config import ModelConfig
+from priorvae.config import LearntConfig
 from priorvae.decoders.layers import Dense, Gate, Layer, Sum
 from priorvae.decoders.spec import Decoder
 from priorvae.objectives.warm_start import (
@@ -21,7 +21,7 @@ __all__ = ["warm_weights"]
 
 
 def warm_weights(
-    config: ModelConfig, decoder: Decoder, process: Process, seed: int
+    config: LearntConfig, decoder: Decoder, process: Process, seed: int
 ) -> dict[str, np.ndarray] | None:
     """Return the weights to start with, by flat name; None to start at random.
 
@@ -50,7 +50,7 @@ def warm_weights(
 
 
 def _gated_weights(
-    config: ModelConfig,
+    config: LearntConfig,
     decoder: Decoder,
     layers: tuple[Layer, ...],
     process: Gaussian,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from priorvae.config import ModelConfig
+from priorvae.config import LearntConfig, RegressionConfig
 from priorvae.decoders.layers import Activation, ConcatCondition, Dense, FiLM, Gate, Layer, Sum
 from priorvae.decoders.spec import Decoder
 from priorvae.processes.base import Gaussian, Process, require_gaussian
@@ -16,7 +16,7 @@ LARGEST_FILM_DEGREE = 5
 
 
 def build_decoder(
-    config: ModelConfig, process: Process, conditions: tuple[Condition, ...]
+    config: LearntConfig, process: Process, conditions: tuple[Condition, ...]
 ) -> Decoder:
     """Return the decoder that a configuration describes, apart from its weights.
 
@@ -32,21 +32,21 @@ def build_decoder(
     return Decoder(_latent_dim(config, process, conditions), process.size, conditions, layers)
 
 
-def hidden_widths(config: ModelConfig, default: int) -> tuple[int, ...]:
+def hidden_widths(config: LearntConfig, default: int) -> tuple[int, ...]:
     """Return the configured widths, or one of the default."""
     if config.hidden == "auto":
         return (default,)
     return config.hidden if isinstance(config.hidden, tuple) else (config.hidden,)
 
 
-def _latent_dim(config: ModelConfig, process: Process, conditions: tuple[Condition, ...]) -> int:
+def _latent_dim(config: LearntConfig, process: Process, conditions: tuple[Condition, ...]) -> int:
     """Return the configured number; else one a value, or what the process's own root takes.
 
     A root that is smooth in the hyperparameters may have more columns than rows, or fewer.
     """
     if config.latent_dim != "auto":
         return config.latent_dim
-    pairs_latents = config.type in ("DeepRV", "GatedLinear")  # with the columns of a root
+    pairs_latents = isinstance(config, RegressionConfig)  # with the columns of a root
     if not pairs_latents and (config.structure == "mlp" or not conditions):
         return process.size
     gaussian = require_gaussian(process, f"a {config.structure} decoder")
@@ -57,7 +57,7 @@ def _latent_dim(config: ModelConfig, process: Process, conditions: tuple[Conditi
 
 
 def _gated_linear(
-    config: ModelConfig, process: Process, conditions: tuple[Condition, ...]
+    config: LearntConfig, process: Process, conditions: tuple[Condition, ...]
 ) -> tuple[Layer, ...]:
     if not conditions:
         return (Dense(process.size, bias=False),)
@@ -66,7 +66,7 @@ def _gated_linear(
 
 
 def _mlp(
-    config: ModelConfig, process: Process, conditions: tuple[Condition, ...]
+    config: LearntConfig, process: Process, conditions: tuple[Condition, ...]
 ) -> tuple[Layer, ...]:
     layers: list[Layer] = [ConcatCondition()] if conditions else []
     for width in hidden_widths(config, process.size):
@@ -75,7 +75,7 @@ def _mlp(
 
 
 def _film_mlp(
-    config: ModelConfig, process: Process, conditions: tuple[Condition, ...]
+    config: LearntConfig, process: Process, conditions: tuple[Condition, ...]
 ) -> tuple[Layer, ...]:
     gaussian = require_gaussian(process, "a film-mlp decoder")
     skip = _gated(gaussian, _default_width(gaussian))

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from priorvae.config import ModelConfig, TrainingConfig
+from priorvae.config import ReferenceConfig, TrainingConfig, VAEConfig
 from priorvae.errors import ConfigError, ProcessError
 from priorvae.objectives import Batch, build_objective, require_learnable
 from priorvae.processes import ProperCAR
@@ -26,8 +26,8 @@ def process(tmp_path_factory: pytest.TempPathFactory) -> FunctionProcess:
     return build(tmp_path_factory.mktemp("jax"), LOGNORMAL, lattice(4, 5), w=W, sigma=SIGMA)
 
 
-def model(**changes: object) -> ModelConfig:
-    return ModelConfig.model_validate({"type": "PriorCVAE", **changes})
+def model(**changes: object) -> VAEConfig:
+    return VAEConfig.model_validate({"type": "PriorCVAE", **changes})
 
 
 def test_all_that_must_change_is_listed_at_once(process: FunctionProcess) -> None:
@@ -39,7 +39,7 @@ def test_all_that_must_change_is_listed_at_once(process: FunctionProcess) -> Non
     ]  # fmt: skip
     assert "must be `mlp` (got 'gated-linear'), for function is known by its draws" in lines[0]
     with pytest.raises(ConfigError, match=r"model.type: reference needs a covariance"):
-        require_learnable(model(type="reference"), TrainingConfig(), process)
+        require_learnable(ReferenceConfig(type="reference"), TrainingConfig(), process)
 
 
 def test_what_can_be_learnt_is_let_through(process: FunctionProcess) -> None:

@@ -5,8 +5,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
+from pydantic import TypeAdapter
 
-from priorvae.config import GPConfig, ModelConfig, TrainingConfig
+from priorvae.config import GPConfig, ModelConfig, RegressionConfig, TrainingConfig
 from priorvae.decoders import numpy_backend
 from priorvae.objectives import build_objective
 from priorvae.processes import Gaussian, build_process
@@ -31,7 +32,7 @@ def relative_error(process: Gaussian, matrix: np.ndarray, unit: float) -> float:
 
 
 def test_the_loss_of_a_linear_decoder_is_its_squared_relative_error(process: Gaussian) -> None:
-    objective = build_objective(ModelConfig(type="GatedLinear", warm_start_sweeps=3), process)
+    objective = build_objective(RegressionConfig(type="GatedLinear", warm_start_sweeps=3), process)
     model = objective.initial(0)
     batch = build_draws(process, COLUMNS, objective.noise).batch(jax.random.key(0))
     loss, figures = objective.loss(model, batch, jax.random.key(1))
@@ -54,7 +55,9 @@ def test_random_draws_come_with_their_normals(process: Gaussian) -> None:
 
 
 def test_a_network_starts_as_the_gated_linear_map_beside_it(process: Gaussian) -> None:
-    config = ModelConfig(type="DeepRV", structure="film-mlp", hidden=(16,), warm_start_sweeps=100)
+    config = RegressionConfig(
+        type="DeepRV", structure="film-mlp", hidden=(16,), warm_start_sweeps=100
+    )
     objective = build_objective(config, process)
     assert not objective.decoder.is_linear
     model = objective.initial(0)
@@ -82,4 +85,4 @@ def test_a_network_starts_as_the_gated_linear_map_beside_it(process: Gaussian) -
 )
 def test_what_does_not_fit_together_is_refused(changes: dict, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        ModelConfig(**{"warm_start": "none", **changes})
+        TypeAdapter(ModelConfig).validate_python({"warm_start": "none", **changes})

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from priorvae.config import GPConfig, ModelConfig
+from priorvae.config import GPConfig, VAEConfig
 from priorvae.decoders import numpy_backend
 from priorvae.objectives import Batch, build_objective, reference_decoder
 from priorvae.objectives.encoders import DiagonalNormal, FullEncoder, FullNormal
@@ -30,7 +30,7 @@ def columns(covariance: np.ndarray, unit: float) -> Batch:
 
 
 def test_warm_start_is_the_process(process: Gaussian) -> None:
-    objective = build_objective(ModelConfig(type="PriorCVAE", warm_start_sweeps=1000), process)
+    objective = build_objective(VAEConfig(type="PriorCVAE", warm_start_sweeps=1000), process)
     weights = objective.start(0)
     assert weights is not None
     for value in process.conditions[0].grid(7):
@@ -42,7 +42,7 @@ def test_warm_start_is_the_process(process: Gaussian) -> None:
 
 def test_full_encoder_is_the_exact_posterior(process: Gaussian) -> None:
     """`q(z | y)` is `N(S A'y / s^2, S)` with `S = (I + A'A / s^2)^-1` for `y ~ N(A z, s^2 I)`."""
-    objective = build_objective(ModelConfig(type="PriorCVAE"), process)
+    objective = build_objective(VAEConfig(type="PriorCVAE"), process)
     model = objective.initial(0)
     assert isinstance(model.encoder, FullEncoder)
     weights = {name: np.asarray(v[...]) for name, v in model.decoder.weights.items()}
@@ -58,7 +58,7 @@ def test_full_encoder_is_the_exact_posterior(process: Gaussian) -> None:
 
 def test_bound_with_the_exact_encoder_is_the_likelihood(process: Gaussian) -> None:
     """Minus the bound is then `-log N(y; 0, AA' + s^2 I)`, averaged over the draws."""
-    objective = build_objective(ModelConfig(type="PriorCVAE"), process)
+    objective = build_objective(VAEConfig(type="PriorCVAE"), process)
     model = objective.initial(0)
     weights = {name: np.asarray(v[...]) for name, v in model.decoder.weights.items()}
     hyper = {"lengthscale": float(process.conditions[0].from_unit(-0.3))}
@@ -73,7 +73,7 @@ def test_bound_with_the_exact_encoder_is_the_likelihood(process: Gaussian) -> No
 
 def test_noisy_draws_make_the_process_the_optimum(process: Gaussian) -> None:
     """The gradient at the symmetric root vanishes with noisy draws, and shrinks without them."""
-    config = ModelConfig(type="PriorVAE", likelihood_variance=0.1)
+    config = VAEConfig(type="PriorVAE", likelihood_variance=0.1)
     objective = build_objective(config, process)
     exact = mixture_covariance(process)
     model = objective.initial(0)
@@ -97,7 +97,7 @@ def test_noisy_draws_make_the_process_the_optimum(process: Gaussian) -> None:
 
 def test_closed_form_is_the_mean_of_the_sampled_one(process: Gaussian) -> None:
     """E_q ||y - Dz||^2 in closed form against 4,000 samples, within 4.5 standard errors."""
-    objective = build_objective(ModelConfig(type="PriorCVAE"), process)
+    objective = build_objective(VAEConfig(type="PriorCVAE"), process)
     model = objective.initial(0)
     unit = jnp.zeros((1,), jnp.float32)
     y = jnp.asarray(np.random.default_rng(0).normal(size=(1, 20)), jnp.float32)
@@ -129,7 +129,7 @@ def test_divergence_is_the_analytic_one(kind: str) -> None:
 
 
 def test_priorvae_starts_at_the_mixture(process: Gaussian) -> None:
-    objective = build_objective(ModelConfig(type="PriorVAE"), process)
+    objective = build_objective(VAEConfig(type="PriorVAE"), process)
     weights = objective.start(0)
     assert weights is not None and objective.decoder.conditions == ()
     root = numpy_backend.matrix(objective.decoder, weights, {})
@@ -137,7 +137,7 @@ def test_priorvae_starts_at_the_mixture(process: Gaussian) -> None:
 
 
 def test_published_structure_trains_through_sampling(process: Gaussian) -> None:
-    config = ModelConfig(
+    config = VAEConfig(
         type="PriorCVAE",
         structure="mlp",
         hidden=(16, 12),
@@ -167,6 +167,6 @@ def test_reference_is_the_process(process: Gaussian) -> None:
 
 
 def test_latent_dimension_can_be_smaller(process: Gaussian) -> None:
-    objective = build_objective(ModelConfig(type="PriorCVAE", latent_dim=7), process)
+    objective = build_objective(VAEConfig(type="PriorCVAE", latent_dim=7), process)
     assert objective.decoder.latent_dim == 7
     assert replace(objective).start(0) is not None

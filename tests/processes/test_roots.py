@@ -6,7 +6,7 @@ import jax
 import numpy as np
 import pytest
 
-from priorvae.config import GPConfig, ModelConfig, TrainingConfig
+from priorvae.config import GPConfig, TrainingConfig, VAEConfig
 from priorvae.decoders import numpy_backend
 from priorvae.errors import ProcessError
 from priorvae.objectives import build_objective, reference_decoder
@@ -67,7 +67,7 @@ def test_training_draws_and_the_warm_start_take_two_conditions(process: Gaussian
         exact = process.covariance({c.name: float(c.from_unit(u)) for c, u in pairs})
         moment = fields.T @ fields / len(fields)
         np.testing.assert_allclose(moment, exact + noise * np.eye(20), atol=1e-4)
-    objective = build_objective(ModelConfig(type="PriorCVAE", warm_start_sweeps=300), process)
+    objective = build_objective(VAEConfig(type="PriorCVAE", warm_start_sweeps=300), process)
     weights = objective.start(0)
     assert weights is not None
     for hyper in anywhere(process, 10):

@@ -7,7 +7,7 @@ import jax
 import numpy as np
 import pytest
 
-from priorvae.config import ModelConfig, TrainingConfig
+from priorvae.config import TrainingConfig, VAEConfig
 from priorvae.errors import ProcessError
 from priorvae.objectives import VAE, build_objective
 from priorvae.processes.function import FunctionProcess
@@ -25,7 +25,7 @@ from tests.simulators import (
     lognormal_moments,
 )
 
-MODEL = ModelConfig(
+MODEL = VAEConfig(
     type="PriorCVAE", structure="mlp", hidden=8, latent_dim=4, encoder="diagonal",
     warm_start="none", likelihood_variance=0.1,
 )  # fmt: skip

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from priorvae.config import GPConfig, ModelConfig, TrainingConfig
+from priorvae.config import GPConfig, TrainingConfig, VAEConfig
 from priorvae.errors import RunError
 from priorvae.objectives import VAE, build_objective
 from priorvae.processes import Gaussian, build_process
@@ -42,7 +42,7 @@ def settings(**changes: Any) -> TrainingConfig:
 
 
 def prepare(process: Gaussian, config: TrainingConfig) -> tuple[VAE, RootDraws]:
-    objective = build_objective(ModelConfig(type="PriorCVAE", warm_start_sweeps=20), process)
+    objective = build_objective(VAEConfig(type="PriorCVAE", warm_start_sweeps=20), process)
     return objective, RootDraws.build(process, config, objective.variance)
 
 
@@ -81,7 +81,7 @@ def test_conditions_are_stratified(process: Gaussian, over: str) -> None:
 
 def test_loss_falls_and_metrics_are_logged(process: Gaussian, tmp_path: Path) -> None:
     config = settings(steps=200, log_every=20, checkpoint_every=100, learning_rate=3e-3)
-    model = ModelConfig(type="PriorCVAE", structure="mlp", hidden=16, latent_dim=12,
+    model = VAEConfig(type="PriorCVAE", structure="mlp", hidden=16, latent_dim=12,
                         encoder="diagonal", warm_start="none", likelihood_variance=0.1)  # fmt: skip
     objective = build_objective(model, process)
     source = RootDraws.build(process, config, objective.variance)

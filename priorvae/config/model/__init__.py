@@ -1,0 +1,19 @@
+"""The decoder of a run: a file for each family of types, chosen by `type`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from priorvae.config.model.learnt import LearntConfig
+from priorvae.config.model.reference import ReferenceConfig
+from priorvae.config.model.regression import RegressionConfig
+from priorvae.config.model.vae import VAEConfig
+
+__all__ = ["LearntConfig", "ModelConfig", "ReferenceConfig", "RegressionConfig", "VAEConfig"]
+
+ModelConfig = Annotated[
+    VAEConfig | RegressionConfig | ReferenceConfig,
+    Field(discriminator="type"),
+]
