@@ -51,7 +51,11 @@ class CertificateConfig(Section):
         worst_sd: Largest relative deviation of an area's marginal sd.
         mean_sd: Largest deviation of the mean ratio of marginal sds from 1. Areas' errors average
             out, so what is left here is a systematic shrinkage or inflation of the prior.
+        worst_mean: Largest difference of an area's means, in marginal sds. Judged where the means
+            come from draws; those of a decoder linear in z are zero, as the process's are.
         neighbour_correlation: Largest deviation of the neighbour-correlation ratio from 1.
+        worst_edge: Largest difference of the correlation of two neighbours. On a large map two
+            areas that change places hardly show in any figure of the whole.
         bures_wasserstein: Largest squared Bures-Wasserstein distance over the trace.
         mmd_pvalue: Least family-wise p-value of "decoder and process draw from one distribution".
         importance_fraction: Least effective fraction of importance weights, or null for no bound.
@@ -62,8 +66,10 @@ class CertificateConfig(Section):
     num_conditions: Annotated[int, Field(ge=7)] = 7
     covariance_error: PositiveFloat = 0.05
     worst_sd: PositiveFloat = 0.05
-    mean_sd: PositiveFloat = 0.025
+    mean_sd: PositiveFloat = 0.02
+    worst_mean: PositiveFloat = 0.1
     neighbour_correlation: PositiveFloat = 0.05
+    worst_edge: PositiveFloat = 0.1
     bures_wasserstein: PositiveFloat = 0.01
     mmd_pvalue: Annotated[float, Field(gt=0, lt=1)] = 0.01
     importance_fraction: Annotated[float, Field(gt=0, le=1)] | None = None

@@ -146,11 +146,14 @@ def _published_bounds() -> PosteriorConfig:
 def _prior_figures(prior: PriorFidelity, config: CertificateConfig) -> Iterator[Figure]:
     one_sd, mean_sd = config.worst_sd, config.mean_sd
     edge, distance = config.neighbour_correlation, config.bures_wasserstein
+    mean, pair = config.worst_mean, config.worst_edge
     bounds: list[tuple[str, str, float | None, float | None]] = [
         ("covariance_error", "Relative error of the covariance", None, config.covariance_error),
         ("mean_sd", "Mean ratio of marginal sds", 1 - mean_sd, 1 + mean_sd),
         ("worst_sd", "Worst area's ratio of marginal sds", 1 - one_sd, 1 + one_sd),
+        ("worst_mean", "Worst area's difference of means, in sds", -mean, mean),
         ("neighbour_correlation", "Ratio of neighbour correlations", 1 - edge, 1 + edge),
+        ("worst_edge", "Worst difference of two neighbours' correlation", -pair, pair),
         ("bures_wasserstein", "Squared Bures-Wasserstein distance / trace", None, distance),
     ]
     if config.importance_fraction is not None:

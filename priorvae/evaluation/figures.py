@@ -139,12 +139,15 @@ def threshold_figure(prior: PriorFidelity, config: CertificateConfig) -> ReportF
         "covariance error": ("covariance_error", config.covariance_error),
         "mean sd": ("mean_sd", config.mean_sd),
         "worst sd": ("worst_sd", config.worst_sd),
+        "worst mean": ("worst_mean", config.worst_mean),
         "neighbour correlation": ("neighbour_correlation", config.neighbour_correlation),
+        "worst neighbours": ("worst_edge", config.worst_edge),
         "Bures-Wasserstein": ("bures_wasserstein", config.bures_wasserstein),
     }
+    allowed = {k: v for k, v in allowed.items() if getattr(prior.points[0], v[0]) is not None}
     values = [point.hyper[name] for point in prior.points]
     with new_figure(7.2, 3.8) as (figure, axes):
-        for (label, (key, bound)), marker in zip(allowed.items(), "osD^v", strict=True):
+        for (label, (key, bound)), marker in zip(allowed.items(), "osD^v<>", strict=False):
             shares = [shortfall(key, getattr(p, key)) / bound for p in prior.points]
             axes.plot(values, np.maximum(shares, SMALLEST_SHARE), marker=marker, label=label)
         axes.axhline(1, color=PROCESS, linestyle="--", label="threshold")

@@ -11,6 +11,7 @@ import numpy as np
 from scipy import linalg
 
 __all__ = [
+    "MeanDifference",
     "NeighbourCorrelation",
     "SdRatio",
     "bures_wasserstein",
@@ -21,6 +22,7 @@ __all__ = [
     "effective_fraction",
     "importance_fraction",
     "log_importance_weights",
+    "mean_difference",
     "neighbour_correlation",
     "sd_ratio",
     "squared_covariance_error",
@@ -40,6 +42,15 @@ class SdRatio(NamedTuple):
     """Mean ratio over the areas; 1 for equal priors."""
     worst: float
     """The ratio furthest from 1."""
+    area: int
+    """Position of the area that has it."""
+
+
+class MeanDifference(NamedTuple):
+    """Means, decoder minus process, in standard deviations of the process."""
+
+    worst: float
+    """The difference furthest from 0."""
     area: int
     """Position of the area that has it."""
 
@@ -115,6 +126,18 @@ def sd_ratio(actual: np.ndarray, expected: np.ndarray) -> SdRatio:
     ratios = np.sqrt(np.diag(actual) / np.diag(expected))
     area = int(np.argmax(np.abs(ratios - 1)))
     return SdRatio(float(ratios.mean()), float(ratios[area]), area)
+
+
+def mean_difference(shift: np.ndarray, expected: np.ndarray) -> MeanDifference:
+    """Return the largest `shift_i / sqrt(K_ii)`; 0 for equal priors.
+
+    Args:
+        shift: Mean of the decoder minus that of the process `(area,)`.
+        expected: Covariance of the process `(area, area)`.
+    """
+    differences = shift / np.sqrt(np.diag(expected))
+    area = int(np.argmax(np.abs(differences)))
+    return MeanDifference(float(differences[area]), area)
 
 
 def neighbour_correlation(

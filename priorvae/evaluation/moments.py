@@ -63,6 +63,7 @@ def compare_moments(
     neighbours = metrics.neighbour_correlation(ours, theirs, edges)
     pair = edges[neighbours.edge] if neighbours.edge >= 0 else ()
     sds = _sd_ratio(actual, expected)
+    shift = _shift(actual, expected)
     return {
         "covariance_error": _covariance_error(actual, expected),
         "covariance_area": sites[int(metrics.covariance_error_rows(ours, theirs).argmax())],
@@ -72,8 +73,19 @@ def compare_moments(
         "neighbour_correlation": neighbours.ratio,
         "worst_edge": neighbours.worst,
         "worst_edge_areas": tuple(sites[int(i)] for i in pair),
-        "bures_wasserstein": metrics.bures_wasserstein(ours, theirs, _shift(actual, expected)),
+        "bures_wasserstein": metrics.bures_wasserstein(ours, theirs, shift),
+        **_worst_mean(shift, theirs, sites),
     }
+
+
+def _worst_mean(
+    shift: np.ndarray | None, expected: np.ndarray, sites: Sequence[str]
+) -> dict[str, Any]:
+    """Return the largest difference of the means in the process's sds, and its site."""
+    if shift is None:
+        return {"worst_mean": None, "worst_mean_area": ""}
+    found = metrics.mean_difference(shift, expected)
+    return {"worst_mean": found.worst, "worst_mean_area": sites[found.area]}
 
 
 def _shift(actual: Moments, expected: Moments) -> np.ndarray | None:

@@ -42,7 +42,9 @@ FROM_MOMENTS = (
     "covariance_error",
     "mean_sd",
     "worst_sd",
+    "worst_mean",
     "neighbour_correlation",
+    "worst_edge",
     "bures_wasserstein",
 )
 
@@ -96,6 +98,9 @@ class PointFidelity:
         mmd_null: 95 % point of that null.
         energy: Energy distance between the same draws.
         energy_pvalue: Its p-value.
+        worst_mean: Decoder's minus process's mean in sds of the process, where it is largest; None
+            where both means are zero by construction.
+        worst_mean_area: Id of its area.
         null: For figures measured from draws, the figure that draws of the process itself gave:
             the one furthest from perfect in several samples. Empty for exact figures.
     """
@@ -116,6 +121,8 @@ class PointFidelity:
     mmd_null: float
     energy: float
     energy_pvalue: float
+    worst_mean: float | None = None
+    worst_mean_area: str = ""
     null: dict[str, float] = field(default_factory=dict)
 
 
@@ -169,6 +176,8 @@ class PriorFidelity:
         place = {
             "covariance_error": (point.covariance_area,),
             "worst_sd": (point.worst_sd_area,),
+            "worst_mean": (point.worst_mean_area,),
+            "worst_edge": point.worst_edge_areas,
             "neighbour_correlation": point.worst_edge_areas,
         }
         hyper = {key: self.label(key, value) for key, value in point.hyper.items()}
@@ -191,6 +200,8 @@ def shortfall(name: str, value: float) -> float:
     """Return how far a figure is from its value for equal priors: larger is worse."""
     if name in ("mean_sd", "worst_sd", "neighbour_correlation"):
         return abs(value - 1)
+    if name in ("worst_mean", "worst_edge"):
+        return abs(value)
     if name == "importance_fraction" or name.endswith("pvalue"):
         return 1 - value
     return value
@@ -336,6 +347,7 @@ class _Judge(NamedTuple):
         null = {
             name: max((float(r[name]) for r in repeats), key=lambda v: shortfall(name, v))
             for name in FROM_MOMENTS
+            if found[name] is not None
         }
         return found, null
 

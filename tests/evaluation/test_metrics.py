@@ -41,6 +41,11 @@ def test_sd_ratio_names_the_worst_area() -> None:
     assert (found.worst, found.area) in ((pytest.approx(0.9), 1), (pytest.approx(1.1), 2))
 
 
+def test_mean_difference_is_in_sds_and_names_the_area() -> None:
+    found = metrics.mean_difference(np.array([0.3, -1.0, 0.0]), np.diag([1.0, 16.0, 1.0]))
+    assert (found.worst, found.area) == (pytest.approx(0.3), 0)
+
+
 def test_neighbour_correlation_ratio_of_known_correlations() -> None:
     ours, theirs = np.eye(3), np.eye(3)
     ours[0, 1] = ours[1, 0] = 0.4
