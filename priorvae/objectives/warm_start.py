@@ -13,11 +13,15 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+import scipy.linalg
 
 __all__ = ["Factors", "alternating_least_squares", "leading_columns", "leading_directions"]
 
 _EXACT = 1e-7
 """Relative error below which sweeps would only add rounding."""
+
+_SETTLED = 2e-6
+"""Ridge below which momentum helps: it has decayed so far after some 60 sweeps."""
 
 
 class Factors(NamedTuple):
@@ -51,7 +55,7 @@ def alternating_least_squares(
     Args:
         roots: What to fit.
         hidden: Number of terms.
-        sweeps: Passes over the three factors.
+        sweeps: Passes over the three factors, accelerated by momentum.
         rng: Source of the random terms to start from.
         basis: `left` and `right` to start from, where the roots share them: with as many terms,
             only the gates are left to find. Otherwise singular vectors of the mean root.
@@ -65,18 +69,55 @@ def alternating_least_squares(
         factors = Factors(left, _best_gates(_projected(roots, left), left, right, 1e-9), right)
         if factors.error(roots) < _EXACT:
             return factors._replace(gates=rotation @ factors.gates)
+    path = _Path(factors, factors, np.inf, 0)
     for sweep in range(sweeps):
         ridge = max(1e-3 * 0.9**sweep, 1e-9)
-        left, gates, right = factors
-        by_right = np.einsum("tij,hj->tih", roots, right, optimize=True)
-        target = np.einsum("tih,th->ih", by_right, gates)
-        left = _solve((right @ right.T) * (gates.T @ gates), target.T, ridge).T
-        by_left = _projected(roots, left)
-        target = np.einsum("thj,th->hj", by_left, gates)
-        right = _solve((left.T @ left) * (gates.T @ gates), target, ridge)
-        gates = _best_gates(by_left, left, right, ridge)
-        factors = _balance(Factors(left, gates, right), num_nodes)
-    return factors._replace(gates=rotation @ factors.gates)
+        fitted, error = _sweep(roots, path.ahead, ridge)
+        path = path.step(_balance(fitted, num_nodes), error, rest=ridge > _SETTLED)
+    return path.fitted._replace(gates=rotation @ path.fitted.gates)
+
+
+class _Path(NamedTuple):
+    """Where the sweeps are, and where the next one starts: ahead of it, by Nesterov's momentum.
+
+    Sweeps alone creep along the valleys of the error; the momentum takes the same number of them
+    about ten times as far down. Where a sweep ends higher than the last one it starts anew.
+
+    Source: Mitchell, Ye and De Sterck (2020), Nesterov acceleration of alternating least squares
+    for canonical tensor decomposition, Numerical Linear Algebra with Applications 27.
+    """
+
+    fitted: Factors
+    ahead: Factors
+    error: float
+    count: int
+    """Sweeps since the momentum was last at rest."""
+
+    def step(self, fitted: Factors, error: float, rest: bool) -> _Path:
+        """Move to what a sweep found, or back to where it was without momentum."""
+        if error > self.error and self.count > 0:
+            return _Path(self.fitted, self.fitted, self.error, 0)
+        momentum = 0.0 if rest else self.count / (self.count + 3)
+        pairs = zip(fitted, self.fitted, strict=True)
+        ahead = Factors(*(new + momentum * (new - old) for new, old in pairs))
+        return _Path(fitted, ahead, np.inf if rest else error, 0 if rest else self.count + 1)
+
+
+def _sweep(roots: np.ndarray, factors: Factors, ridge: float) -> tuple[Factors, float]:
+    """Solve for each factor in turn; also return the squared error."""
+    _, gates, right = factors
+    num_nodes, areas, latents = roots.shape
+    by_right = (roots.reshape(-1, latents) @ right.T).reshape(num_nodes, areas, -1)
+    target = np.einsum("tih,th->ih", by_right, gates)
+    left = _solve((right @ right.T) * (gates.T @ gates), target.T, ridge).T
+    by_left = _projected(roots, left)
+    target = np.einsum("thj,th->hj", by_left, gates)
+    right = _solve((left.T @ left) * (gates.T @ gates), target, ridge)
+    gram = (left.T @ left) * (right @ right.T)
+    target = np.einsum("thj,hj->th", by_left, right)
+    gates = _solve(gram, target.T, ridge).T
+    overlap, size = np.sum(target * gates), np.sum((gates @ gram) * gates)
+    return Factors(left, gates, right), float(np.sum(roots**2) - 2 * overlap + size)
 
 
 def leading_columns(roots: np.ndarray, latent_dim: int) -> np.ndarray:
@@ -95,7 +136,7 @@ def leading_directions(roots: np.ndarray, latent_dim: int) -> np.ndarray:
 
 def _projected(roots: np.ndarray, left: np.ndarray) -> np.ndarray:
     """Return the roots' rows in the directions of `left`, `(node, hidden, latent)`."""
-    return np.einsum("tij,ih->thj", roots, left, optimize=True)
+    return left.T @ roots
 
 
 def _best_gates(
@@ -140,7 +181,7 @@ def _compressed(roots: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def _solve(gram: np.ndarray, target: np.ndarray, ridge: float) -> np.ndarray:
     shift = ridge * np.trace(gram) / len(gram)
-    return np.linalg.solve(gram + shift * np.eye(len(gram)), target)
+    return scipy.linalg.solve(gram + shift * np.eye(len(gram)), target, assume_a="pos")
 
 
 def _balance(factors: Factors, num_nodes: int) -> Factors:

@@ -30,7 +30,7 @@ def columns(covariance: np.ndarray, unit: float) -> Batch:
 
 
 def test_warm_start_is_the_process(process: Gaussian) -> None:
-    objective = build_objective(VAEConfig(type="PriorCVAE", warm_start_sweeps=1000), process)
+    objective = build_objective(VAEConfig(type="PriorCVAE", warm_start_sweeps=300), process)
     weights = objective.start(0)
     assert weights is not None
     for value in process.conditions[0].grid(7):

@@ -79,3 +79,16 @@ def test_same_seed_same_factors(seed: int) -> None:
     _, roots = gated(np.random.default_rng(9), nodes=4, n=6, hidden=4)
     a, b = (alternating_least_squares(roots, 6, 20, np.random.default_rng(seed)) for _ in range(2))
     np.testing.assert_array_equal(a.left, b.left)
+
+
+def test_momentum_goes_far_down_in_few_sweeps() -> None:
+    """Ten lengthscales of a Matern-3/2 on a line; sweeps without momentum end at 2.7e-3."""
+    places = np.linspace(0, 1, 40)
+    distances = np.sqrt(3) * np.abs(places[:, None] - places)
+    roots = []
+    for lengthscale in np.geomspace(0.05, 1, 10):
+        scaled = distances / lengthscale
+        values, vectors = np.linalg.eigh((1 + scaled) * np.exp(-scaled))
+        roots.append(vectors * np.sqrt(np.maximum(values, 0)) @ vectors.T)
+    fitted = alternating_least_squares(np.array(roots), 80, 300, np.random.default_rng(0))
+    assert fitted.error(np.array(roots)) < 1.5e-3

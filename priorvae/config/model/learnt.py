@@ -16,12 +16,12 @@ __all__ = ["LearntConfig"]
 class LearntConfig(Section):
     """A decoder's structure, and where its training starts."""
 
-    structure: Literal["gated-linear", "mlp", "film-mlp"] = "gated-linear"
+    structure: Literal["gated-linear", "mlp", "film-mlp", "gmlp", "attention"] = "gated-linear"
     latent_dim: Size = "auto"
     hidden: Widths = "auto"
     activation: Literal["relu", "elu", "gelu", "tanh", "sigmoid", "softplus"] = "elu"
     warm_start: Literal["symmetric-root", "none"] = "symmetric-root"
-    warm_start_sweeps: PositiveInt = 1000
+    warm_start_sweeps: PositiveInt = 300
 
     @pydantic.model_validator(mode="after")
     def _buildable(self) -> Self:
