@@ -2,8 +2,17 @@
 
 from priorvae.bundles.bundle import Bundle
 from priorvae.bundles.describe import describe
+from priorvae.bundles.gate import require_certified, uncertified
 from priorvae.bundles.info import BundleInfo
 from priorvae.bundles.read import load_bundle
 from priorvae.bundles.write import write_bundle
 
-__all__ = ["Bundle", "BundleInfo", "describe", "load_bundle", "write_bundle"]
+__all__ = [
+    "Bundle",
+    "BundleInfo",
+    "describe",
+    "load_bundle",
+    "require_certified",
+    "uncertified",
+    "write_bundle",
+]

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from rich.console import Console
 
+    from priorvae.bundles import Bundle
     from priorvae.inference import Fit
 
 __all__ = ["infer", "print_fit"]
@@ -65,10 +66,16 @@ def infer(
 
     from rich.console import Console
 
+    from priorvae.bundles import load_bundle
     from priorvae.inference import infer as run
+    from priorvae.inference.output import check_out
 
+    check_out(out)
+    loaded = load_bundle(bundle)
+    if not exact:  # the process itself needs no certificate
+        _warn_uncertified(loaded)
     fit = run(
-        bundle=bundle,
+        bundle=loaded,
         data=data,
         formula=formula,
         family=family.value,
@@ -86,6 +93,16 @@ def infer(
     console = Console()
     print_fit(fit, console)
     console.print(f"\nWritten to {out}", highlight=False, soft_wrap=True)
+
+
+def _warn_uncertified(bundle: "Bundle") -> None:
+    """Say on stderr, before anything is sampled, that a bundle is not what it stands for."""
+    from priorvae.bundles import uncertified
+
+    why = uncertified(bundle.info)
+    if why:
+        typer.secho("warning: ", fg=typer.colors.YELLOW, bold=True, err=True, nl=False)
+        typer.echo(f"{bundle.path}: {why}\n  Compare with --exact before you trust it", err=True)
 
 
 def _conditions(texts: list[str]) -> dict[str, float | str]:

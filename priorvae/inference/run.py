@@ -23,7 +23,7 @@ __all__ = ["infer", "load_data"]
 
 def infer(
     *,
-    bundle: str | Path,
+    bundle: str | Path | Bundle,
     data: str | Path,
     formula: str,
     family: str,
@@ -43,7 +43,7 @@ def infer(
     """Fit a regression with a bundle as its spatial prior, and write the result to a directory.
 
     Args:
-        bundle: Directory of the bundle.
+        bundle: Directory of the bundle, or the bundle as loaded from one.
         data: CSV or TSV file, boundary file (its attributes), or `builtin:NAME`.
         formula: For example `deaths ~ poverty + offset(log(births))`.
         family: `poisson` or `binomial`.
@@ -68,12 +68,12 @@ def infer(
     """
     check_out(Path(out))
     _check_counts(chains=num_chains, warmup=num_warmup, samples=num_samples)
-    loaded = load_bundle(bundle)
+    loaded = bundle if isinstance(bundle, Bundle) else load_bundle(bundle)
     _check_layers(loaded)
     if exact and loaded.info.process.function is not None:
         raise InputError(
-            f"--exact: {bundle} stands for the function {loaded.info.process.function.path}, which "
-            "is known by its draws alone, and exact inference needs a Gaussian process"
+            f"--exact: {loaded.path} stands for the function {loaded.info.process.function.path}, "
+            "which is known by its draws alone, and exact inference needs a Gaussian process"
         )
     regression = load_data(loaded.area_ids, data, formula=formula, family=family, id=id)
     shapes = _find_map(loaded, data, areas, id)
@@ -92,6 +92,7 @@ def infer(
     )
     record = {
         "bundle": loaded.info.id,
+        "certificate": loaded.info.certificate.status,
         "exact": exact,
         "data": str(data),
         "conditions": dict(conditions or {}),

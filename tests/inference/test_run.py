@@ -57,11 +57,14 @@ def test_the_command_writes_and_prints_the_fit(
     assert code == 0, output
     for words in ("Intercept", "b_x", "f_lengthscale", "rhat", "R-hat at most", "risk: lowest in"):
         assert words in output
+    # Nobody has judged this bundle, and the command says so; it is a warning and not an error.
+    assert "warning: " in output and "not certified: nobody has compared it" in output
     # Twenty draws are too few, and the command says so.
     assert "run longer" in output
     record = json.loads((out / "fit.json").read_text())
     assert record["seed"] == 5
     assert record["bundle"] == load_bundle(bundle_path).info.id
+    assert record["certificate"] == "not evaluated"
     # A grid's squares are known by its name: the map needs no file.
     assert (out / "map.png").stat().st_size > 10_000
 
