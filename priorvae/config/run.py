@@ -37,6 +37,15 @@ class RunConfig(Section):
     certificate: CertificateConfig = CertificateConfig()
 
     @pydantic.model_validator(mode="after")
+    def _type_fits(self) -> Self:
+        if self.model.type == "aggVAE" and self.process.kind != "aggregated":
+            raise ValueError(
+                "model.type: an aggVAE learns an aggregated process: `process.kind` must be "
+                f"`aggregated` (got {self.process.kind!r})"
+            )
+        return self
+
+    @pydantic.model_validator(mode="after")
     def _draws_fit(self) -> Self:
         learnt = self.model if isinstance(self.model, LearntConfig) else None
         if learnt and learnt.structure != "gated-linear" and self.training.draws == "columns":

@@ -7,17 +7,29 @@ from collections.abc import Callable
 import numpy as np
 from flax import nnx
 
-from priorvae.config import LearntConfig, ModelConfig, ReferenceConfig, RegressionConfig, VAEConfig
+from priorvae.config import (
+    BoundConfig,
+    ElboConfig,
+    LearntConfig,
+    MMDConfig,
+    ModelConfig,
+    ReferenceConfig,
+    RegressionConfig,
+    RenyiConfig,
+    VAEConfig,
+)
 from priorvae.decoders.flax_backend import DecoderModule
 from priorvae.decoders.spec import Decoder
 from priorvae.errors import ConfigError
+from priorvae.objectives.bounds import ELBO, MMD, AutoEncoder, Bound, Renyi
 from priorvae.objectives.encoders import DiagonalEncoder, FullEncoder
 from priorvae.objectives.implicit import standardise
+from priorvae.objectives.networks import given_weights
 from priorvae.objectives.objective import Objective
 from priorvae.objectives.regression import Regression, Solo
 from priorvae.objectives.starts import warm_weights
 from priorvae.objectives.structures import build_decoder, hidden_widths
-from priorvae.objectives.vae import VAE, AutoEncoder
+from priorvae.objectives.vae import VAE
 from priorvae.processes.base import Gaussian, Process, require_gaussian
 from priorvae.processes.pilot import Pilot, pilot
 
@@ -28,7 +40,8 @@ def build_objective(config: ModelConfig, process: Process) -> Objective:
     """Build the decoder's specification and the means to start and train it.
 
     A `PriorVAE` integrates the hyperparameters out: its decoder has no conditions. A `PriorCVAE`
-    gives them to encoder and decoder alike. `DeepRV` and `GatedLinear` have no encoder.
+    gives them to encoder and decoder alike; an `aggVAE` does either. `DeepRV` and `GatedLinear`
+    have no encoder.
 
     Raises:
         ConfigError: The type is not learnt.
@@ -45,10 +58,12 @@ def build_objective(config: ModelConfig, process: Process) -> Objective:
 
 
 def _vae(config: VAEConfig, process: Process) -> VAE:
-    conditions = () if config.type == "PriorVAE" else process.conditions
+    conditions = process.conditions if config.is_conditional else ()
     decoder = build_decoder(config, process, conditions)
     moments = pilot(process)
     variance = _likelihood_variance(config, moments)
+    noise = variance if config.noisy_draws else 0.0
+    bound = _bound(config.bound, moments, noise)
 
     def pair(seed: int, weights: dict[str, np.ndarray] | None) -> AutoEncoder:
         rngs = nnx.Rngs(seed)
@@ -56,15 +71,31 @@ def _vae(config: VAEConfig, process: Process) -> VAE:
         model = AutoEncoder(_encoder(config, decoder, variance, weights, rngs), module)
         return model if isinstance(process, Gaussian) else standardise(model, moments)
 
-    return VAE(decoder, variance, config.noisy_draws, pair, _start(config, decoder, process))
+    return VAE(decoder, variance, config.noisy_draws, bound, pair, _start(config, decoder, process))
+
+
+def _bound(config: BoundConfig, moments: Pilot, noise: float) -> Bound:
+    match config:
+        case ElboConfig():
+            return ELBO()
+        case RenyiConfig():
+            return Renyi(config.alpha, config.samples)
+        case MMDConfig():
+            chosen = config.model_dump(exclude={"kind"})
+            if config.lengthscale == "auto":
+                # The mean squared distance of two independent draws is twice their total variance.
+                chosen["lengthscale"] = float(np.sqrt(2 * (moments.variance + noise).sum()))
+            return MMD(**chosen)
 
 
 def _regression(config: RegressionConfig, process: Process) -> Regression:
     require_gaussian(process, f"a {config.type}, which learns a root,")
     decoder = build_decoder(config, process, process.conditions)
+    given = given_weights(decoder, process)
 
     def solo(seed: int, weights: dict[str, np.ndarray] | None) -> Solo:
-        return Solo(DecoderModule(decoder, rngs=nnx.Rngs(seed), weights=weights))
+        known = {**given, **(weights or {})}
+        return Solo(DecoderModule(decoder, rngs=nnx.Rngs(seed), weights=known))
 
     return Regression(decoder, solo, _start(config, decoder, process))
 

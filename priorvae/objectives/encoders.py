@@ -13,7 +13,16 @@ from jax.scipy.linalg import solve_triangular
 from priorvae.decoders.flax_backend import DecoderModule
 from priorvae.decoders.spec import Decoder
 
-__all__ = ["DiagonalEncoder", "DiagonalNormal", "FullEncoder", "FullNormal"]
+__all__ = ["DiagonalEncoder", "DiagonalNormal", "FullEncoder", "FullNormal", "Weighted"]
+
+
+class Weighted(NamedTuple):
+    """Latents drawn from an encoder's normals, as importance samples from N(0, I)."""
+
+    latents: jax.Array
+    """Shape `(sample, draw, latent)`."""
+    log_weights: jax.Array
+    """`log N(z; 0, I) - log q(z)`, shape `(sample, draw)`."""
 
 
 class FullNormal(NamedTuple):
@@ -28,6 +37,12 @@ class FullNormal(NamedTuple):
         """Draw one latent for each mean, shape `(draw, latent)`."""
         noise = jax.random.normal(key, self.mean.shape, self.mean.dtype)
         return self.mean + noise @ self.root.T
+
+    def weighted(self, key: jax.Array, samples: int) -> Weighted:
+        """Draw several latents for each mean, with their weights."""
+        noise = jax.random.normal(key, (samples, *self.mean.shape), self.mean.dtype)
+        log_root_det = jnp.sum(jnp.log(jnp.diagonal(self.root)))
+        return _weighted(self.mean + noise @ self.root.T, noise, log_root_det)
 
     def kl(self) -> jax.Array:
         """Divergence from N(0, I), averaged over the draws."""
@@ -50,10 +65,22 @@ class DiagonalNormal(NamedTuple):
         noise = jax.random.normal(key, self.mean.shape, self.mean.dtype)
         return self.mean + jnp.exp(self.log_sd) * noise
 
+    def weighted(self, key: jax.Array, samples: int) -> Weighted:
+        """Draw several latents for each mean, with their weights."""
+        noise = jax.random.normal(key, (samples, *self.mean.shape), self.mean.dtype)
+        latents = self.mean + jnp.exp(self.log_sd) * noise
+        return _weighted(latents, noise, jnp.sum(self.log_sd, axis=-1))
+
     def kl(self) -> jax.Array:
         """Divergence from N(0, I), averaged over the draws."""
         terms = jnp.exp(2 * self.log_sd) + self.mean**2 - 1 - 2 * self.log_sd
         return 0.5 * jnp.mean(jnp.sum(terms, axis=-1))
+
+
+def _weighted(latents: jax.Array, noise: jax.Array, log_root_det: jax.Array) -> Weighted:
+    """Weigh `mean + R noise`, of which `log q = -|noise|^2 / 2 - log det R` up to N(0, I)'s own."""
+    squares = jnp.sum(noise**2, axis=-1) - jnp.sum(latents**2, axis=-1)
+    return Weighted(latents, 0.5 * squares + log_root_det)
 
 
 class FullEncoder(nnx.Module):

@@ -7,8 +7,8 @@ import numpy as np
 
 from priorvae.config import ModelConfig, TrainingConfig, VAEConfig
 from priorvae.errors import ConfigError
+from priorvae.objectives.bounds import AutoEncoder
 from priorvae.objectives.encoders import DiagonalEncoder
-from priorvae.objectives.vae import AutoEncoder
 from priorvae.processes.base import Gaussian, Process
 from priorvae.processes.pilot import Pilot
 
