@@ -11,9 +11,9 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from priorvae.bundles import Bundle
-    from priorvae.inference import Fit
+    from priorvae.inference import Correction, Fit
 
-__all__ = ["infer", "print_fit"]
+__all__ = ["infer", "print_correction", "print_fit"]
 
 
 class FamilyName(StrEnum):
@@ -60,8 +60,18 @@ def infer(
     exact: Annotated[
         bool, typer.Option("--exact", help="Use the exact process in place of the decoder.")
     ] = False,
+    correct: Annotated[
+        bool,
+        typer.Option(
+            "--correct",
+            help="Correct the decoder's posterior to the exact one by importance weights.",
+        ),
+    ] = False,
 ) -> None:
-    """Fit a regression with a spatial effect: tables, a map and the draws."""
+    """Fit a regression with a spatial effect: tables, a map and the draws.
+
+    Exit code 1 if --correct was asked for, and the weights cannot be relied on.
+    """
     import sys
 
     from rich.console import Console
@@ -88,11 +98,16 @@ def infer(
         num_samples=samples,
         seed=seed,
         exact=exact,
+        correct=correct,
         progress=sys.stderr.isatty(),
     )
     console = Console()
     print_fit(fit, console)
+    if fit.correction is not None:
+        print_correction(fit.correction, fit.data.measure, console)
     console.print(f"\nWritten to {out}", highlight=False, soft_wrap=True)
+    if fit.correction is not None and not fit.correction.applied:
+        raise typer.Exit(1)
 
 
 def _warn_uncertified(bundle: "Bundle") -> None:
@@ -141,6 +156,29 @@ def print_fit(fit: "Fit", console: "Console") -> None:
     )
     for warning in checks.warnings:
         console.print(f"[yellow]![/] {warning}", highlight=False)
+
+
+def print_correction(correction: "Correction", measure: str, console: "Console") -> None:
+    """Print what importance weights did to a posterior, or why they did nothing."""
+    weights = correction.weights
+    if not correction.applied:
+        console.print(
+            f"\n[bold red]Not corrected:[/] {weights.doubt}. These are the decoder's own draws, "
+            "not the exact posterior. Use --exact, or a decoder with a better certificate",
+            highlight=False,
+        )
+        return
+    tail = "" if weights.pareto_k is None else f", Pareto k-hat {weights.pareto_k:.2f}"
+    console.print(
+        f"\n[bold]Corrected to the exact posterior[/]: effective fraction of the weights "
+        f"{weights.fraction:.3f}{tail} (reliable up to {correction.limit:.2f}). The decoder's own "
+        "posterior means were off, in posterior sds (Monte Carlo standard error), by",
+        highlight=False,
+    )
+    shifts = {f"{measure} of area {correction.worst_area}, the most of all": correction.areas}
+    for name, shift in (shifts | dict(correction.parameters)).items():
+        if shift is not None:
+            console.print(f"  {shift.value:+.3f} ({shift.error:.3f})  {name}", highlight=False)
 
 
 def _print_table(table: "pd.DataFrame", console: "Console") -> None:

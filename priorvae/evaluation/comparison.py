@@ -11,15 +11,17 @@ import pandas as pd
 
 from priorvae.config import PosteriorConfig
 from priorvae.errors import DataError, ProcessError
-from priorvae.evaluation.posterior import (
-    ImportanceWeights,
-    PosteriorFidelity,
-    compare_posteriors,
-    posterior_importance,
-)
+from priorvae.evaluation.posterior import PosteriorFidelity, compare_posteriors
 from priorvae.evaluation.targets import generator, split
 from priorvae.inference import ExactPrior, Fit, RegressionData, build_data, fit, load_data
+from priorvae.inference.importance import (
+    ImportanceWeights,
+    log_importance_weights,
+    obstacle,
+    smooth,
+)
 from priorvae.inference.regression import EFFECT
+from priorvae.inference.reweighting import latent_draws
 from priorvae.processes.base import Gaussian, Process, require_gaussian
 
 if TYPE_CHECKING:
@@ -194,16 +196,14 @@ def simulate_counts(
 
 
 def _importance(bundle: Bundle, process: Gaussian, found: Fit) -> ImportanceWeights | None:
-    """Weigh the decoder's posterior draws, where the decoder has a density given theta."""
-    names = [condition.name for condition in process.conditions]
-    if not bundle.is_linear or [c.name for c in bundle.conditions] != names:
+    """Weight some of the decoder's posterior draws, where its fields have a density."""
+    if obstacle(bundle, process) is not None:
         return None
-    scale = found.draws(f"{EFFECT}_scale").ravel()
-    fields = found.draws(EFFECT).reshape(len(scale), -1) / scale[:, None]
-    columns = {name: found.draws(f"{EFFECT}_{name}").ravel() for name in names}
-    chosen = np.unique(np.linspace(0, len(scale) - 1, NUM_WEIGHED).astype(int))
-    hypers = [{name: float(values[i]) for name, values in columns.items()} for i in chosen]
-    return posterior_importance(bundle, process, fields[chosen], hypers)
+    z, hypers = latent_draws(found, [condition.name for condition in process.conditions])
+    chosen = np.unique(np.linspace(0, len(z) - 1, NUM_WEIGHED).astype(int))
+    some = {name: values[chosen] for name, values in hypers.items()}
+    raw = log_importance_weights(bundle, process, z[chosen], some)
+    return smooth(raw.values, folded=raw.folded)
 
 
 def _diagnostics(found: Fit) -> dict[str, float]:

@@ -10,6 +10,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy import linalg
 
+from priorvae.inference.importance import proper_range
+
 __all__ = [
     "MeanDifference",
     "NeighbourCorrelation",
@@ -19,9 +21,7 @@ __all__ = [
     "covariance_error_from_draws",
     "covariance_error_from_halves",
     "covariance_error_rows",
-    "effective_fraction",
     "importance_fraction",
-    "log_importance_weights",
     "mean_difference",
     "neighbour_correlation",
     "sd_ratio",
@@ -30,10 +30,6 @@ __all__ = [
 
 SMALLEST_CORRELATION = 0.1
 """Below this mean neighbour correlation a ratio would be nought over nought (an alpha of 0)."""
-
-SINGULAR = 1e-12
-"""Share of the largest variance below which a direction has none in float64."""
-
 
 class SdRatio(NamedTuple):
     """Marginal standard deviations, decoder over process."""
@@ -209,69 +205,10 @@ def importance_fraction(actual: np.ndarray, expected: np.ndarray) -> float:
             components sum to zero) both are compared within its range: what the decoder draws
             outside it shows in the Bures-Wasserstein distance.
     """
-    basis = _proper_range(expected)
+    basis = proper_range(expected)
     if basis is not None:
         actual, expected = basis.T @ actual @ basis, basis.T @ expected @ basis
     ratios = linalg.eigh(actual, expected, eigvals_only=True)
     if ratios.min() <= 0.5:
         return 0.0
     return float(np.exp(np.sum(0.5 * np.log(2 * ratios - 1) - np.log(ratios))))
-
-
-def log_importance_weights(
-    fields: np.ndarray, actual: np.ndarray, expected: np.ndarray
-) -> np.ndarray:
-    """Return `log N(f; 0, K) - log N(f; 0, C)` of fields of unit scale.
-
-    Args:
-        fields: Draws `(draw, area)`, or one field `(area,)`.
-        actual: Covariance of the decoder `(area, area)`.
-        expected: Covariance of the process `(area, area)`; if it is singular, both densities are
-            taken within its range, as in `importance_fraction`.
-
-    Returns:
-        One log weight per draw; -inf where the decoder's covariance is singular, since the
-        process then puts no mass on what the decoder can draw.
-    """
-    rows = np.atleast_2d(fields)
-    basis = _proper_range(expected)
-    if basis is not None:
-        rows = rows @ basis
-        actual, expected = basis.T @ actual @ basis, basis.T @ expected @ basis
-    try:
-        ours = _gaussian_log_density(rows, actual)
-    except linalg.LinAlgError:
-        return np.full(len(rows), -np.inf)
-    return _gaussian_log_density(rows, expected) - ours
-
-
-def _proper_range(covariance: np.ndarray) -> np.ndarray | None:
-    """Return an orthonormal basis of the range, or None where the covariance is regular."""
-    try:
-        pivots = np.diag(linalg.cholesky(covariance)) ** 2
-        if pivots.min() > SINGULAR * np.diag(covariance).max():
-            return None
-    except linalg.LinAlgError:
-        pass
-    values, vectors = linalg.eigh(covariance)
-    return vectors[:, values > SINGULAR * values[-1]]
-
-
-def _gaussian_log_density(fields: np.ndarray, covariance: np.ndarray) -> np.ndarray:
-    factor = linalg.cholesky(covariance, lower=True)
-    white = linalg.solve_triangular(factor, fields.T, lower=True)
-    log_determinant = 2 * np.log(np.diag(factor)).sum()
-    constant = len(covariance) * np.log(2 * np.pi) + log_determinant
-    return -0.5 * (np.sum(white**2, axis=0) + constant)
-
-
-def effective_fraction(log_weights: np.ndarray) -> float:
-    """Return `(sum w)^2 / (N sum w^2)` of weights given by their logarithms; 1 if all are equal.
-
-    Weights that are all zero (-inf) have a fraction of 0.
-    """
-    top = np.max(log_weights)
-    if not np.isfinite(top):
-        return 0.0
-    weights = np.exp(log_weights - top)
-    return float(weights.sum() ** 2 / (len(weights) * np.sum(weights**2)))

@@ -13,25 +13,21 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from priorvae.errors import DataError, nearest
-from priorvae.evaluation import metrics, twosample
+from priorvae.evaluation import twosample
 from priorvae.evaluation.targets import generator
 
 if TYPE_CHECKING:
     import jax
 
-    from priorvae.evaluation.prior import Decoder
-    from priorvae.processes.base import Gaussian
 
 __all__ = [
     "AreaAgreement",
     "AreaMoments",
     "HyperFidelity",
-    "ImportanceWeights",
     "PosteriorFidelity",
     "agreement",
     "arrays_of",
     "compare_posteriors",
-    "posterior_importance",
 ]
 
 INTERVAL = (0.025, 0.975)
@@ -352,45 +348,3 @@ def _thinned(draws: np.ndarray, ess: float) -> np.ndarray:
     # it, by e^-4.
     step = int(np.ceil(2 * draws.size / ess)) if ess < 0.9 * draws.size else 1
     return draws[:, ::step].ravel()
-
-
-class ImportanceWeights(NamedTuple):
-    """Pareto-smoothed importance weights from the decoder's posterior to the exact one."""
-
-    fraction: float
-    """Effective fraction of the draws after reweighting; 1 if the decoder is the prior."""
-    pareto_k: float | None
-    """Estimated tail index; above 0.7 the weights cannot be relied on; None without weights."""
-    log_weights: np.ndarray
-    """Normalised smoothed log weights, `(draw,)`."""
-
-
-def posterior_importance(
-    decoder: Decoder,
-    process: Gaussian,
-    fields: np.ndarray,
-    hypers: Sequence[Mapping[str, float]],
-) -> ImportanceWeights:
-    """Return the importance weights of posterior draws under a decoder linear in z.
-
-    The likelihood cancels: `w = N(f/s; 0, K_theta) / N(f/s; 0, A_theta A_theta')`. Smoothed as in
-    Vehtari et al. (2024, JMLR 25).
-
-    Args:
-        decoder: The decoder, linear in z, with at least as many latents as areas.
-        process: The process it stands for.
-        fields: Posterior draws of the effect over its scale, `(draw, area)`.
-        hypers: Hyperparameters of each draw.
-    """
-    log_weights = np.empty(len(fields))
-    for i, (f, hyper) in enumerate(zip(fields, hypers, strict=True)):
-        matrix = np.asarray(decoder.matrix(hyper), dtype=np.float64)
-        expected = process.covariance(hyper)
-        log_weights[i] = metrics.log_importance_weights(f, matrix @ matrix.T, expected)[0]
-    if not np.isfinite(log_weights).all():
-        return ImportanceWeights(0.0, None, log_weights)
-    from arviz import psislw
-
-    smoothed, pareto_k = psislw(log_weights)
-    smoothed = np.asarray(smoothed)
-    return ImportanceWeights(metrics.effective_fraction(smoothed), float(pareto_k), smoothed)

@@ -18,6 +18,11 @@ from priorvae.evaluation.targets import (
     generator,
     split,
 )
+from priorvae.inference.importance import (
+    effective_fraction,
+    log_importance_weights,
+    obstacle,
+)
 from priorvae.processes.base import Gaussian, Process
 from priorvae.processes.conditions import Condition
 
@@ -33,6 +38,12 @@ __all__ = [
     "moments_of",
     "shortfall",
 ]
+
+NUM_WEIGHED = 200
+"""Draws behind the importance weights of a decoder that is not linear: each has a Jacobian."""
+
+LARGEST_JACOBIAN = 500
+"""Values of a field beyond which those Jacobians take minutes."""
 
 NULL_REPEATS = 5
 """Samples of the process that make the Monte Carlo null of a figure measured from draws."""
@@ -63,12 +74,21 @@ class Decoder(Protocol):
         ...
 
     @property
+    def latent_dim(self) -> int:
+        """Length of `z`."""
+        ...
+
+    @property
     def is_linear(self) -> bool:
         """Whether a field is `matrix(hyper) @ z`."""
         ...
 
     def matrix(self, hyper: Mapping[str, float]) -> np.ndarray:
         """Return the `(area, latent)` matrix of a linear decoder in float64."""
+        ...
+
+    def decode(self, z: jax.Array, hyper: Mapping[str, Any]) -> jax.Array:
+        """Return one field `(area,)`, traceable."""
         ...
 
     def sample(self, key: jax.Array, hyper: Mapping[str, float], num_draws: int) -> jax.Array:
@@ -91,8 +111,9 @@ class PointFidelity:
         worst_edge: Decoder's minus process's correlation at the edge where they differ most.
         worst_edge_areas: Ids of its two areas.
         bures_wasserstein: Squared 2-Wasserstein distance over tr K.
-        importance_fraction: Effective fraction of importance weights decoder -> process; None
-            where one of the two is not a Gaussian with known density.
+        importance_fraction: Effective fraction of importance weights decoder -> process, of a
+            decoder that is not linear in z estimated from draws; None where one of the two has no
+            known density.
         mmd: Unbiased squared maximum mean discrepancy between draws.
         mmd_pvalue: Its p-value against the process-versus-process null.
         mmd_null: 95 % point of that null.
@@ -300,9 +321,39 @@ class _Judge(NamedTuple):
         self, key: jax.Array, decoder: Decoder, hypers: Sequence[Mapping[str, float]]
     ) -> tuple[PointFidelity, ...]:
         keys = split(key, len(hypers))
-        return tuple(self.point(k, decoder, h) for k, h in zip(keys, hypers, strict=True))
+        fractions = self.fractions(key, decoder, hypers)
+        return tuple(
+            self.point(k, decoder, h, fraction)
+            for k, h, fraction in zip(keys, hypers, fractions, strict=True)
+        )
 
-    def point(self, key: jax.Array, decoder: Decoder, hyper: Mapping[str, float]) -> PointFidelity:
+    def fractions(
+        self, key: jax.Array, decoder: Decoder, hypers: Sequence[Mapping[str, float]]
+    ) -> list[float | None]:
+        """Return effective fractions of weights of draws, for a decoder not linear in z."""
+        import jax
+
+        process = self.process
+        if decoder.is_linear or not self.target.gaussian or process.size > LARGEST_JACOBIAN:
+            return [None] * len(hypers)
+        if not isinstance(process, Gaussian) or obstacle(decoder, process) is not None:
+            return [None] * len(hypers)
+        num = len(hypers) * NUM_WEIGHED
+        z = jax.random.normal(jax.random.fold_in(key, num), (num, decoder.latent_dim))
+        columns = {
+            c.name: np.repeat([float(h[c.name]) for h in hypers], NUM_WEIGHED)
+            for c in process.conditions
+        }
+        found = log_importance_weights(decoder, process, np.asarray(z), columns)
+        return [effective_fraction(w) for w in found.values.reshape(len(hypers), NUM_WEIGHED)]
+
+    def point(
+        self,
+        key: jax.Array,
+        decoder: Decoder,
+        hyper: Mapping[str, float],
+        fraction: float | None,
+    ) -> PointFidelity:
         ours, theirs, moments_key, null_key, shuffle = split(key, 5)
         actual = moments_of(moments_key, decoder, hyper, self.num_moment_draws)
         target_key, null_key = split(null_key)
@@ -319,7 +370,7 @@ class _Judge(NamedTuple):
             **figures,
             importance_fraction=metrics.importance_fraction(actual.covariance, expected.covariance)
             if known
-            else None,
+            else fraction,
             mmd=tests.mmd.statistic,
             mmd_pvalue=tests.mmd.pvalue,
             mmd_null=tests.mmd.null,

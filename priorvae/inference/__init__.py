@@ -4,6 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from priorvae.inference.correction import Correction
     from priorvae.inference.data import join_by_id, read_table
     from priorvae.inference.design import RegressionData, build_data
     from priorvae.inference.diagnostics import Diagnostics
@@ -14,11 +15,13 @@ if TYPE_CHECKING:
     from priorvae.inference.output import write_fit
     from priorvae.inference.prior import SpatialPrior
     from priorvae.inference.regression import RegressionPriors, build_model
+    from priorvae.inference.reweighting import correct_fit
     from priorvae.inference.run import infer, load_data
     from priorvae.inference.sampling import Fit, fit
     from priorvae.inference.summary import area_table, parameter_table
 
 __all__ = [
+    "Correction",
     "Diagnostics",
     "ExactPrior",
     "Fit",
@@ -29,6 +32,7 @@ __all__ = [
     "area_table",
     "build_data",
     "build_model",
+    "correct_fit",
     "draw_posterior",
     "fit",
     "infer",
@@ -42,6 +46,7 @@ __all__ = [
 ]
 
 _HOME = {
+    "Correction": "correction",
     "Diagnostics": "diagnostics",
     "ExactPrior": "exact",
     "Fit": "sampling",
@@ -52,6 +57,7 @@ _HOME = {
     "area_table": "summary",
     "build_data": "design",
     "build_model": "regression",
+    "correct_fit": "reweighting",
     "draw_posterior": "maps",
     "fit": "sampling",
     "infer": "run",

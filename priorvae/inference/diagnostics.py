@@ -3,12 +3,13 @@
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import arviz as az
 import numpy as np
 import xarray as xr
 
-__all__ = ["Diagnostics", "diagnose", "ebfmi", "per_parameter"]
+__all__ = ["Diagnostics", "diagnose", "ebfmi", "mixing", "per_parameter"]
 
 MAX_RHAT = 1.01
 MIN_EBFMI = 0.3
@@ -88,14 +89,9 @@ def diagnose(
         stats: NumPyro's `diverging`, `energy` and `num_steps`, `(chain, draw)` each.
         seconds: Wall-clock time of the run.
     """
-    table = per_parameter(draws)
-    worst = max(table, key=lambda name: np.nan_to_num(table[name]["rhat"], nan=np.inf))
     chains, samples = stats["diverging"].shape
     return Diagnostics(
-        max_rhat=table[worst]["rhat"],
-        worst=worst,
-        min_ess_bulk=min(row["ess_bulk"] for row in table.values()),
-        min_ess_tail=min(row["ess_tail"] for row in table.values()),
+        **mixing(draws),
         divergences=int(stats["diverging"].sum()),
         min_ebfmi=float(ebfmi(stats["energy"]).min()),
         mean_leapfrogs=float(stats["num_steps"].mean()),
@@ -104,6 +100,25 @@ def diagnose(
         num_draws=samples,
         seconds=seconds,
     )
+
+
+def mixing(draws: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    """Return the largest R-hat, the quantity that has it, and the smallest effective sizes.
+
+    Args:
+        draws: The quantities to judge, `(chain, draw, ...)` each.
+
+    Returns:
+        By the names that they have in `Diagnostics`.
+    """
+    table = per_parameter(draws)
+    worst = max(table, key=lambda name: np.nan_to_num(table[name]["rhat"], nan=np.inf))
+    return {
+        "max_rhat": table[worst]["rhat"],
+        "worst": worst,
+        "min_ess_bulk": min(row["ess_bulk"] for row in table.values()),
+        "min_ess_tail": min(row["ess_tail"] for row in table.values()),
+    }
 
 
 def per_parameter(draws: Mapping[str, np.ndarray]) -> dict[str, dict[str, float]]:

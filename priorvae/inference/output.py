@@ -27,6 +27,8 @@ def write_fit(
 ) -> None:
     """Write `posterior.nc`, `parameters.csv`, `areas.csv`, `map.png` and `fit.json`.
 
+    Of a corrected fit they hold the corrected draws; the sampler's own are in `decoder.nc`.
+
     Args:
         fit: What to write.
         out: A directory that does not exist, or is empty.
@@ -39,6 +41,8 @@ def write_fit(
     """
     with new_directory(out) as folder:
         fit.idata.to_netcdf(str(folder / "posterior.nc"), engine="h5netcdf")
+        if fit.correction is not None and fit.correction.applied:
+            fit.correction.sampled.to_netcdf(str(folder / "decoder.nc"), engine="h5netcdf")
         parameter_table(fit).to_csv(folder / "parameters.csv", float_format=_DIGITS)
         table = area_table(fit, _names(fit, areas))
         table.to_csv(folder / "areas.csv", float_format=_DIGITS)
@@ -97,6 +101,7 @@ def _record(fit: Fit, record: Mapping[str, object]) -> dict[str, object]:
         "num_areas": len(fit.data.area_ids),
         "measure": fit.data.measure,
         **record,
+        **({} if fit.correction is None else {"correction": fit.correction.to_dict()}),
         "diagnostics": fit.diagnostics.to_dict(),
         "versions": {"priorvae": __version__, **{name: version(name) for name in _PACKAGES}},
     }

@@ -15,8 +15,9 @@ from priorvae.inference.exact import ExactPrior
 from priorvae.inference.maps import geometry_for
 from priorvae.inference.output import check_out, write_fit
 from priorvae.inference.regression import RegressionPriors
+from priorvae.inference.reweighting import correct_fit, require_correctable
 from priorvae.inference.sampling import ChainMethod, Fit, fit
-from priorvae.processes.base import require_gaussian
+from priorvae.processes.base import Gaussian, require_gaussian
 
 __all__ = ["infer", "load_data"]
 
@@ -38,6 +39,7 @@ def infer(
     target_accept: float = 0.95,
     seed: int = 1,
     exact: bool = False,
+    correct: bool = False,
     progress: bool = False,
 ) -> Fit:
     """Fit a regression with a bundle as its spatial prior, and write the result to a directory.
@@ -60,6 +62,8 @@ def infer(
         target_accept: Acceptance probability the step size is adapted to.
         seed: Seed of the sampler.
         exact: Use the process the bundle stands for in place of the decoder.
+        correct: Take the decoder's posterior to that of the process by importance weights; see
+            `correct_fit`. Where they cannot be relied on, the draws stay the decoder's.
         progress: Whether to show a progress bar.
 
     Raises:
@@ -70,18 +74,14 @@ def infer(
     _check_counts(chains=num_chains, warmup=num_warmup, samples=num_samples)
     loaded = bundle if isinstance(bundle, Bundle) else load_bundle(bundle)
     _check_layers(loaded)
-    if exact and loaded.info.process.function is not None:
-        raise InputError(
-            f"--exact: {loaded.path} stands for the function {loaded.info.process.function.path}, "
-            "which is known by its draws alone, and exact inference needs a Gaussian process"
-        )
+    process = _require_process(loaded, exact, correct)
     regression = load_data(loaded.area_ids, data, formula=formula, family=family, id=id)
     shapes = _find_map(loaded, data, areas, id)
     geometry_for(shapes, loaded.area_ids)
     result = fit(
         jax.random.key(seed),
         regression,
-        ExactPrior(require_gaussian(loaded.process(), "exact inference")) if exact else loaded,
+        ExactPrior(process) if exact and process else loaded,
         priors=RegressionPriors(conditions=tuple((conditions or {}).items())),
         num_warmup=num_warmup,
         num_samples=num_samples,
@@ -90,6 +90,8 @@ def infer(
         target_accept=target_accept,
         progress=progress,
     )
+    if correct and process:
+        result = correct_fit(jax.random.fold_in(jax.random.key(seed), 1), result, loaded, process)
     record = {
         "bundle": loaded.info.id,
         "certificate": loaded.info.certificate.status,
@@ -120,6 +122,27 @@ def load_data(
     table, column = read_table(data, id=id)
     joined = join_by_id(table, column, area_ids, data)
     return build_data(formula, family, joined)
+
+
+def _require_process(bundle: Bundle, exact: bool, correct: bool) -> Gaussian | None:
+    """Return the process a bundle stands for, where it is asked for and can serve."""
+    if not (exact or correct):
+        return None
+    if exact and correct:
+        raise InputError(
+            "--correct: --exact samples the process itself, and leaves nothing to correct; give "
+            "one of the two"
+        )
+    function = bundle.info.process.function
+    if function is not None:
+        raise InputError(
+            f"{'--exact' if exact else '--correct'}: {bundle.path} stands for the function "
+            f"{function.path}, which is known by its draws alone, and exact inference needs a "
+            "Gaussian process"
+        )
+    if correct:
+        return require_correctable(bundle, bundle.process())
+    return require_gaussian(bundle.process(), "exact inference")
 
 
 def _check_layers(bundle: Bundle) -> None:

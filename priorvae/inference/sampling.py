@@ -11,6 +11,7 @@ from numpyro.infer import MCMC, NUTS, init_to_value
 from threadpoolctl import threadpool_limits
 
 from priorvae.errors import DataError, RunError, preview
+from priorvae.inference.correction import Correction
 from priorvae.inference.design import RegressionData
 from priorvae.inference.diagnostics import Diagnostics, diagnose
 from priorvae.inference.prior import SpatialPrior
@@ -38,6 +39,7 @@ class Fit:
         hyperparameters: Those among them that belong to the spatial effect.
         idata: The draws and sampler statistics as ArviZ data, area ids as coordinates.
         diagnostics: Whether to believe them.
+        correction: What was done to correct them to the exact posterior, where that was asked for.
     """
 
     data: RegressionData
@@ -45,6 +47,7 @@ class Fit:
     hyperparameters: tuple[str, ...]
     idata: Any
     diagnostics: Diagnostics
+    correction: Correction | None = None
 
     def draws(self, name: str) -> np.ndarray:
         """Return a quantity's draws, `(chain, draw)` or `(chain, draw, area)`."""

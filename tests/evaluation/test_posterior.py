@@ -11,7 +11,6 @@ from priorvae.evaluation.posterior import (
     agreement,
     compare_hyperparameter,
     compare_posteriors,
-    posterior_importance,
 )
 from priorvae.evaluation.prior import evaluate_prior
 from priorvae.processes import GP
@@ -134,14 +133,3 @@ def test_a_missing_variable_is_named() -> None:
     second["f_lengthscales"] = second.pop("f_lengthscale")
     with pytest.raises(DataError, match="did you mean 'f_lengthscales'"):
         compare(draws(1), second)
-
-
-def test_importance_weights_of_posterior_draws(process: GP, rng: np.random.Generator) -> None:
-    hypers = [{"lengthscale": float(v)} for v in rng.uniform(1, 3, 100)]
-    fields = np.stack([process.root(h) @ rng.standard_normal(36) for h in hypers])
-    same = posterior_importance(Linear(process, process.root), process, fields, hypers)
-    assert same.fraction == pytest.approx(1, abs=1e-6)
-    wrong = Linear(process, lambda h: 0.9 * process.root(h))
-    assert posterior_importance(wrong, process, fields, hypers).fraction < 0.8
-    singular = Linear(process, lambda h: process.root(h)[:, :-1])
-    assert posterior_importance(singular, process, fields, hypers)[:2] == (0.0, None)
