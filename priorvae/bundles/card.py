@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from priorvae.bundles.bundle import Bundle
 from priorvae.bundles.info import BundleInfo, ConditionInfo
+from priorvae.decoders.engines import engine_notes
 from priorvae.errors import preview
 from priorvae.processes.conditions import Condition
 
@@ -39,10 +40,25 @@ prior = priorvae.load("{info.name}")
 f = prior.decode(z, {values})  # z ~ N(0, I), shape ({info.latent_dim},)
 ```
 
+{_engines(bundle)}
 `areas.csv` gives the order of `f`{_within(info)}; `golden.npz` holds
 cases every reader of the weights must reproduce; `SHA256SUMS` the checksums. Data join by area id,
 never by position.
-"""
+{_choice(info)}"""
+
+
+def _engines(bundle: Bundle) -> str:
+    """Say where the decoder runs well, an engine a line."""
+    lines = [
+        f"| `{note.engine}` | {'efficient' if note.efficient else '**slow**'} | {note.note} |\n"
+        for note in engine_notes(bundle.decoder)
+    ]
+    return "| engine | this decoder is | |\n|---|---|---|\n" + "".join(lines)
+
+
+def _choice(info: BundleInfo) -> str:
+    """Say why it is this decoder, where the program chose it."""
+    return "" if info.choice is None else f"\n## Why this decoder\n\n{info.choice.text()}\n"
 
 
 def _size(info: BundleInfo) -> str:

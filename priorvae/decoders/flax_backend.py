@@ -12,18 +12,26 @@ from flax import nnx
 
 from priorvae.decoders.spec import Decoder
 
-__all__ = ["DecoderModule"]
+__all__ = ["Constant", "DecoderModule"]
+
+
+class Constant(nnx.Variable):
+    """A weight that training never moves: no parameter, so that no optimiser sees it."""
 
 
 class DecoderModule(nnx.Module):
     """A Flax NNX module whose parameters are the decoder's weights, under their flat names.
 
-    Kernels start as LeCun normals, biases at zero, gates at one; `weights` overrides them.
+    Kernels start as LeCun normals, biases at zero, gates at one; `weights` overrides them. Those
+    that start as `given` are constants of the map.
 
     Args:
         decoder: The specification.
         rngs: Random streams for initial values.
         weights: Initial weights by flat name; those not given are random.
+
+    Raises:
+        ValueError: A weight that starts as `given` is not among `weights`.
     """
 
     def __init__(
@@ -34,9 +42,12 @@ class DecoderModule(nnx.Module):
         weights: Mapping[str, np.ndarray] | None = None,
     ) -> None:
         self.decoder = decoder
-        given = {**_initial(decoder, rngs), **(weights or {})}
+        given = {**_initial(decoder, rngs, set(weights or {})), **(weights or {})}
         self.weights = nnx.Dict(
-            {name: nnx.Param(jnp.asarray(value, jnp.float32)) for name, value in given.items()}
+            {
+                name: _variable(decoder, name)(jnp.asarray(value, jnp.float32))
+                for name, value in given.items()
+            }
         )
 
     def __call__(self, z: jax.Array, unit: jax.Array) -> jax.Array:
@@ -45,10 +56,19 @@ class DecoderModule(nnx.Module):
         return self.decoder.apply(values, z, unit)
 
 
-def _initial(decoder: Decoder, rngs: nnx.Rngs) -> dict[str, jax.Array]:
+def _variable(decoder: Decoder, name: str) -> type[nnx.Variable]:
+    return Constant if decoder.start(name) == "given" else nnx.Param
+
+
+def _initial(decoder: Decoder, rngs: nnx.Rngs, given: set[str]) -> dict[str, jax.Array]:
+    """Return random weights; a constant that is not given is an error of the caller's."""
+    starts = {name: decoder.start(name) for name in decoder.shapes()}
+    if missing := sorted(n for n, start in starts.items() if start == "given" and n not in given):
+        raise ValueError(f"{missing[0]} is a constant of the map: it must be among the weights")
     return {
-        name: _START[decoder.start(name)](rngs.params(), shape, jnp.float32)
+        name: _START[starts[name]](rngs.params(), shape, jnp.float32)
         for name, shape in decoder.shapes().items()
+        if starts[name] != "given"
     }
 
 
@@ -60,6 +80,7 @@ def _constant(key: jax.Array, shape: tuple[int, ...], dtype: Any) -> jax.Array:
 _START: dict[str, Callable[..., jax.Array]] = {
     "lecun": nnx.initializers.lecun_normal(),
     "small": nnx.initializers.normal(1e-3),
+    "normal": nnx.initializers.normal(1.0),
     "zeros": nnx.initializers.zeros_init(),
     "ones": nnx.initializers.ones_init(),
     "constant": _constant,

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from priorvae.decoders import Decoder
+from priorvae.decoders.engines import engine_notes
 from priorvae.evaluation.certificate import Figure
 
 if TYPE_CHECKING:
@@ -118,9 +120,17 @@ def render_report(
             for name in ("prior", "posterior", "training")
         },
         hyperparameters=_hyperparameters(bundle_info),
+        engines=engine_notes(_decoder(bundle_info)),
         process=_process(bundle_info),
         environment=environment or {},
     )
+
+
+def _decoder(info: BundleInfo) -> Decoder:
+    """Return the specification of a bundle's decoder."""
+    conditions = tuple(record.to_condition() for record in info.conditions)
+    size = info.num_areas * (1 if info.layers is None else len(info.layers.labels))
+    return Decoder.from_records(info.decoder, info.latent_dim, size, conditions)
 
 
 def _names(areas: Areas, layers: LayersInfo | None) -> dict[str, str]:

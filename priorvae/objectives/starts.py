@@ -25,7 +25,7 @@ def warm_weights(
 ) -> dict[str, np.ndarray] | None:
     """Return the weights to start with, by flat name; None to start at random.
 
-    A network beside a gated linear map starts with its last layer at zero: as that map alone.
+    A network beside a gated linear map starts with its last dense layer at zero: as that map alone.
 
     Raises:
         ProcessError: A warm start is asked for, and the process has no covariance.
@@ -41,7 +41,7 @@ def warm_weights(
     if not isinstance(first, Sum):
         return _gated_weights(config, decoder, decoder.layers, process, seed, "layers.")
     skip, network = first.branches
-    last = f"layers.0.1.{len(network) - 1}"
+    last = f"layers.0.1.{max(i for i, layer in enumerate(network) if isinstance(layer, Dense))}"
     shapes = decoder.shapes()
     return {
         **_gated_weights(config, decoder, skip, process, seed, "layers.0.0."),

@@ -5,11 +5,13 @@ from __future__ import annotations
 from priorvae.config import LearntConfig, RegressionConfig
 from priorvae.decoders.layers import Activation, ConcatCondition, Dense, FiLM, Gate, Layer, Sum
 from priorvae.decoders.spec import Decoder
+from priorvae.errors import ProcessError
+from priorvae.objectives.networks import token_network
 from priorvae.processes.base import Gaussian, Process, require_gaussian
 from priorvae.processes.conditions import Condition
 from priorvae.processes.roots import InterpolatedRoot
 
-__all__ = ["build_decoder", "hidden_widths"]
+__all__ = ["build_decoder", "hidden_widths", "widths"]
 
 LARGEST_FILM_DEGREE = 5
 """What modulates a network's features need not follow a root to its last digit."""
@@ -23,11 +25,19 @@ def build_decoder(
     - `gated-linear`: `f = W2 (g(theta) * (W1 z))`; `f = W z` without conditions.
     - `mlp`: dense layers on `[z, u]`, as published.
     - `film-mlp`: a gated linear map plus a network whose features the conditions modulate.
+    - `gmlp`, `attention`: a network over areas, beside a gated linear map or alone.
 
     Raises:
-        ProcessError: A gated linear map is asked for, and the process has no covariance.
+        ProcessError: A gated linear map is asked for, and the process has no covariance; or a
+            network over areas, and the map has no centroids or the root not one latent a value.
     """
-    make = {"gated-linear": _gated_linear, "mlp": _mlp, "film-mlp": _film_mlp}[config.structure]
+    make = {
+        "gated-linear": _gated_linear,
+        "mlp": _mlp,
+        "film-mlp": _film_mlp,
+        "gmlp": _over_areas,
+        "attention": _over_areas,
+    }[config.structure]
     layers = make(config, process, conditions)
     return Decoder(_latent_dim(config, process, conditions), process.size, conditions, layers)
 
@@ -39,6 +49,21 @@ def hidden_widths(config: LearntConfig, default: int) -> tuple[int, ...]:
     return config.hidden if isinstance(config.hidden, tuple) else (config.hidden,)
 
 
+def widths(config: LearntConfig, process: Process) -> tuple[int, ...]:
+    """Return a decoder's hidden widths, configured or by default; none where it has none to choose.
+
+    A network over areas chooses its own, unless they are configured.
+    """
+    match config.structure:
+        case "mlp":
+            return hidden_widths(config, process.size)
+        case "film-mlp":
+            return hidden_widths(config, 2 * process.size)
+        case "gated-linear" if isinstance(process, Gaussian) and process.conditions:
+            return hidden_widths(config, _default_width(process))
+    return () if config.hidden == "auto" else hidden_widths(config, 0)
+
+
 def _latent_dim(config: LearntConfig, process: Process, conditions: tuple[Condition, ...]) -> int:
     """Return the configured number; else one a value, or what the process's own root takes.
 
@@ -46,6 +71,8 @@ def _latent_dim(config: LearntConfig, process: Process, conditions: tuple[Condit
     """
     if config.latent_dim != "auto":
         return config.latent_dim
+    if isinstance(config, RegressionConfig) and config.root == "cholesky":
+        return process.size
     pairs_latents = isinstance(config, RegressionConfig)  # with the columns of a root
     if not pairs_latents and (config.structure == "mlp" or not conditions):
         return process.size
@@ -62,14 +89,14 @@ def _gated_linear(
     if not conditions:
         return (Dense(process.size, bias=False),)
     gaussian = require_gaussian(process, "a gated-linear decoder")
-    return _gated(gaussian, hidden_widths(config, _default_width(gaussian))[0])
+    return _gated(gaussian, widths(config, gaussian)[0])
 
 
 def _mlp(
     config: LearntConfig, process: Process, conditions: tuple[Condition, ...]
 ) -> tuple[Layer, ...]:
     layers: list[Layer] = [ConcatCondition()] if conditions else []
-    for width in hidden_widths(config, process.size):
+    for width in widths(config, process):
         layers += [Dense(width), Activation(config.activation)]
     return (*layers, Dense(process.size))
 
@@ -81,9 +108,26 @@ def _film_mlp(
     skip = _gated(gaussian, _default_width(gaussian))
     degrees = tuple(min(k, LARGEST_FILM_DEGREE) for k in _gate_degrees(gaussian))
     network: list[Layer] = []
-    for width in hidden_widths(config, 2 * process.size):
+    for width in widths(config, process):
         network += [Dense(width), FiLM(degrees), Activation(config.activation)]
     return (Sum((skip, (*network, Dense(process.size)))),)
+
+
+def _over_areas(
+    config: LearntConfig, process: Process, conditions: tuple[Condition, ...]
+) -> tuple[Layer, ...]:
+    assert isinstance(config, RegressionConfig) and config.token_blocks is not None
+    gaussian = require_gaussian(process, f"a {config.structure} decoder")
+    if (latents := _latent_dim(config, process, conditions)) != process.size:
+        raise ProcessError(
+            f"a {config.structure} takes one latent for each of the {process.size} values of a "
+            f"field, and the root of this {process.kind} has {latents}; use `structure: film-mlp`"
+        )
+    degrees = tuple(min(k, LARGEST_FILM_DEGREE) for k in _gate_degrees(gaussian))
+    network = token_network(config, process, degrees)
+    if config.token_blocks.skip == "none":
+        return network
+    return (Sum((_gated(gaussian, _default_width(gaussian)), network)),)
 
 
 def _gated(process: Gaussian, width: int) -> tuple[Layer, ...]:

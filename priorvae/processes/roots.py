@@ -16,7 +16,7 @@ from priorvae.errors import ProcessError
 from priorvae.processes import chebyshev
 from priorvae.processes.conditions import Condition
 
-__all__ = ["InterpolatedRoot", "symmetric_root"]
+__all__ = ["InterpolatedRoot", "cholesky_root", "symmetric_root"]
 
 Root = Callable[[dict[str, float]], np.ndarray]
 
@@ -29,6 +29,21 @@ def symmetric_root(covariance: np.ndarray) -> np.ndarray:
     """Return the symmetric positive semi-definite root `K^1/2` by an eigendecomposition."""
     values, vectors = np.linalg.eigh(covariance)
     return (vectors * np.sqrt(np.maximum(values, 0))) @ vectors.T
+
+
+def cholesky_root(covariance: np.ndarray) -> np.ndarray:
+    """Return the lower triangular `L` with `L L' = K`.
+
+    Raises:
+        ProcessError: The covariance is singular.
+    """
+    try:
+        return np.linalg.cholesky(covariance)
+    except np.linalg.LinAlgError:
+        raise ProcessError(
+            "the covariance is singular, so that it has no Cholesky factor: use "
+            "`model.root: symmetric`, or add a nugget"
+        ) from None
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol, Self, final
+from typing import Literal, Protocol, Self, final
 
 import jax
 import jax.numpy as jnp
@@ -12,7 +12,8 @@ import numpy as np
 from priorvae.config import TrainingConfig
 from priorvae.objectives.objective import Batch
 from priorvae.processes.base import Gaussian, Implicit, Process
-from priorvae.processes.roots import InterpolatedRoot, symmetric_root
+from priorvae.processes.conditions import Condition
+from priorvae.processes.roots import InterpolatedRoot, cholesky_root, symmetric_root
 from priorvae.training.simulated import CalledDraws, CompiledDraws
 from priorvae.training.strata import Strata
 
@@ -44,10 +45,18 @@ class DrawSource(Protocol):
         ...
 
 
-def build_draws(process: Process, config: TrainingConfig, noise: float) -> DrawSource:
-    """Return draws of a process plus independent noise of variance `noise`."""
+def build_draws(
+    process: Process,
+    config: TrainingConfig,
+    noise: float,
+    root: Literal["symmetric", "cholesky"] = "symmetric",
+) -> DrawSource:
+    """Return draws of a process plus independent noise of variance `noise`.
+
+    Those of a Gaussian process are `R z`, with its own root or with Cholesky's.
+    """
     if isinstance(process, Gaussian):
-        return RootDraws.build(process, config, noise)
+        return RootDraws.build(process, config, noise, root)
     assert isinstance(process, Implicit)
     strata = Strata.build(process.conditions, config)
     assert isinstance(config.batch_size, int)  # as `draws: random` requires
@@ -73,19 +82,35 @@ class RootDraws:
     columns: bool
 
     @classmethod
-    def build(cls, process: Gaussian, config: TrainingConfig, noise: float) -> Self:
-        """Prepare the process's own root, or that of its covariance plus `noise`."""
+    def build(
+        cls, process: Gaussian, config: TrainingConfig, noise: float, kind: str = "symmetric"
+    ) -> Self:
+        """Prepare the process's own root, or one of its covariance plus `noise`.
+
+        A Cholesky factor is an analytic function of a regular covariance, so that it too can be
+        interpolated, in a few degrees more than a symmetric root: on Georgia 23 in place of 15 to
+        1e-6, with a Matern-3/2 kernel. That costs no factorisation a step, and its error is known.
+        """
         diagonal = noise * np.eye(process.size)
+        factorise = cholesky_root if kind == "cholesky" else symmetric_root
 
-        def noisy_root(hyper: dict[str, float]) -> np.ndarray:
-            return symmetric_root(process.covariance(hyper) + diagonal)
+        def other_root(hyper: dict[str, float]) -> np.ndarray:
+            return factorise(process.covariance(hyper) + diagonal)
 
-        root = InterpolatedRoot.fit(noisy_root if noise else process.root, process.conditions)
+        own = not noise and kind == "symmetric"
+        root = InterpolatedRoot.fit(process.root if own else other_root, process.conditions)
+        return cls.of(root, process.conditions, config)
+
+    @classmethod
+    def of(
+        cls, root: InterpolatedRoot, conditions: tuple[Condition, ...], config: TrainingConfig
+    ) -> Self:
+        """Prepare draws by a root that is known already."""
         columns = config.draws == "columns"
         size = config.batch_size
         return cls(
             root=root,
-            strata=Strata.build(process.conditions, config),
+            strata=Strata.build(conditions, config),
             draws_per_group=root.matrices.shape[2]
             if columns or size == "auto"
             else size // config.conditions_per_step,

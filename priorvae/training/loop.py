@@ -21,7 +21,7 @@ from priorvae.errors import RunError
 from priorvae.objectives.objective import Batch, Objective
 from priorvae.training.checkpoints import Checkpoints
 from priorvae.training.draws import DrawSource
-from priorvae.training.schedule import learning_rate, optimiser
+from priorvae.training.schedule import learning_rate, moving_average, optimiser
 
 __all__ = ["State", "Trained", "compile_steps", "train"]
 
@@ -36,6 +36,13 @@ class State(NamedTuple):
     """Encoder and decoder parameters."""
     optimiser: Any
     """Optax state."""
+    average: Any = None
+    """Moving average of the parameters, where one is kept."""
+
+    @property
+    def result(self) -> Any:
+        """The parameters that training hands on."""
+        return self.params if self.average is None else self.average
 
 
 class Trained(NamedTuple):
@@ -49,6 +56,10 @@ class Trained(NamedTuple):
     """Time spent, over all resumptions, warm start and compilation included."""
     best_step: int
     """Step at the end of the logged interval with the lowest mean loss."""
+    state: State
+    """Encoder and decoder, for a further round."""
+    round: int
+    """How many trainings it took, this one included."""
 
 
 Interval = Callable[..., tuple[State, dict[str, jax.Array]]]
@@ -62,8 +73,12 @@ def train(
     seed: int,
     directory: Path,
     report: Callable[[dict[str, float]], None] = lambda metrics: None,
+    before: Trained | None = None,
 ) -> Trained:
     """Train from the latest checkpoint in `directory`, or from the start if there is none.
+
+    A further round starts with the weights of the one before, if its own have the same shapes;
+    its steps are numbered on, and its checkpoints have a directory of their own.
 
     The key of a step is folded from the seed and the step's number, and steps run in intervals of
     `log_every` whose bounds do not depend on where a run was killed; so a resumed run computes
@@ -76,27 +91,32 @@ def train(
         seed: Seed of initial values and of every batch.
         directory: Run directory; holds `checkpoints/` and `metrics.jsonl`.
         report: Called with the metrics of every interval.
+        before: The round before this one.
 
     Raises:
         ProcessError: A draw is not finite; says with which hyperparameters.
         RunError: The loss is no longer finite; says at which step and the likely cause.
     """
     started = time.monotonic()
+    number, first = (1, 0) if before is None else (before.round + 1, before.steps)
+    last = first + config.steps
     interval, skeleton, initial = compile_steps(objective, draws, config, seed)
     log = MetricsLog(directory / "metrics.jsonl")
-    with Checkpoints(directory / "checkpoints", config.keep_checkpoints) as checkpoints:
+    own = directory / ("checkpoints" if number == 1 else f"checkpoints-{number}")
+    with Checkpoints(own, config.keep_checkpoints) as checkpoints:
         latest = checkpoints.latest()
         small = objective.decoder.num_areas <= SMALL_MAP
         if latest is None:
             with _few_threads(small):
-                state, step = initial(), 0
-            checkpoints.save(0, state)
+                state, step = initial(None if before is None else before.state), first
+            checkpoints.save(step, state)
         else:
             state, step = checkpoints.restore(latest, skeleton), latest
-        log.truncate(step)
-        before = log.last_seconds()
-        while step < config.steps:
-            steps = jnp.arange(step, min(step + config.log_every, config.steps))
+        if step < last:
+            log.truncate(step)
+        spent = log.last_seconds()
+        while step < last:
+            steps = jnp.arange(step, min(step + config.log_every, last))
             drawn = draws.ahead(_batch_keys(seed, steps))
             with _few_threads(small):
                 state, metrics = jax.block_until_ready(interval(state, steps, drawn))
@@ -104,15 +124,15 @@ def train(
             bad = np.flatnonzero(~np.isfinite(np.asarray(metrics["loss"])))
             if len(bad) > 0:
                 draws.check(_batch_keys(seed, steps)[int(bad[0])])
-                raise _diverged(int(steps[bad[0]]), config)
-            entry = _summarise(step, metrics, config)
-            entry["seconds"] = before + time.monotonic() - started
+                raise _diverged(int(steps[bad[0]]), first, config)
+            entry = _summarise(step, first, metrics, config)
+            entry["seconds"] = spent + time.monotonic() - started
             log.append(entry)
             report(entry)
-            if step % config.checkpoint_every == 0 or step == config.steps:
+            if (step - first) % config.checkpoint_every == 0 or step == last:
                 checkpoints.save(step, state)
-    weights = {name: np.asarray(v) for name, v in _decoder_weights(state.params).items()}
-    return Trained(weights, step, log.last_seconds(), log.best_step())
+    weights = _decoder_weights(objective, seed, state.result)
+    return Trained(weights, step, log.last_seconds(), log.best_step(), state, number)
 
 
 def _few_threads(small: bool) -> threadpool_limits:
@@ -162,17 +182,20 @@ def _line(entry: dict[str, float]) -> str:
 
 def compile_steps(
     objective: Objective, draws: DrawSource, config: TrainingConfig, seed: int
-) -> tuple[Interval, State, Callable[[], State]]:
-    """Return the jitted interval of steps, a state of the right shapes, and the initial state."""
+) -> tuple[Interval, State, Callable[[State | None], State]]:
+    """Return the jitted interval of steps, a state of the right shapes, and the initial state.
+
+    The last takes the state that an earlier round ended with, or None.
+    """
     transform = optimiser(config)
-    structure, shapes = nnx.split(objective.build(seed, None), nnx.Param)
+    structure, shapes, *constants = nnx.split(objective.build(seed, None), nnx.Param, ...)
 
     def loss(
         params: Any, key: jax.Array, drawn: Batch | None
     ) -> tuple[jax.Array, dict[str, jax.Array]]:
         key_batch, key_loss = jax.random.split(key)
         batch = draws.batch(key_batch) if drawn is None else drawn
-        return objective.loss(nnx.merge(structure, params), batch, key_loss)
+        return objective.loss(nnx.merge(structure, params, *constants), batch, key_loss)
 
     def one_step(
         state: State, inputs: tuple[jax.Array, Batch | None]
@@ -182,19 +205,29 @@ def compile_steps(
         (value, parts), gradient = jax.value_and_grad(loss, has_aux=True)(state.params, key, drawn)
         updates, optimiser_state = transform.update(gradient, state.optimiser, state.params)
         moved = jax.tree.map(lambda p, u: p + u, state.params, updates)
-        return State(moved, optimiser_state), {"loss": value, **parts}
+        average = moving_average(state.average, moved, step, config.ema_decay)
+        return State(moved, optimiser_state, average), {"loss": value, **parts}
 
     @jax.jit
     def interval(
         state: State, steps: jax.Array, drawn: Batch | None = None
     ) -> tuple[State, dict[str, jax.Array]]:
-        return jax.lax.scan(one_step, state, (steps, drawn))
+        with jax.default_matmul_precision(config.matmul_precision):
+            return jax.lax.scan(one_step, state, (steps, drawn))
 
-    def initial() -> State:
-        params = nnx.split(objective.initial(seed), nnx.Param)[1]
-        return State(params, transform.init(params))
+    def start(params: Any) -> State:
+        return State(params, transform.init(params), params if config.ema_decay else None)
 
-    return interval, State(shapes, transform.init(shapes)), initial
+    def initial(before: State | None) -> State:
+        if before is not None and _shapes(before.params) == _shapes(shapes):
+            return start(before.result)
+        return start(nnx.split(objective.initial(seed), nnx.Param, ...)[1])
+
+    return interval, start(shapes), initial
+
+
+def _shapes(params: Any) -> Any:
+    return jax.tree.structure(params), [leaf.shape for leaf in jax.tree.leaves(params)]
 
 
 def _step_key(seed: int, step: jax.Array) -> jax.Array:
@@ -206,8 +239,8 @@ def _batch_keys(seed: int, steps: jax.Array) -> jax.Array:
     return jax.vmap(lambda step: jax.random.split(_step_key(seed, step))[0])(steps)
 
 
-def _diverged(step: int, config: TrainingConfig) -> RunError:
-    rate = float(learning_rate(config)(step))
+def _diverged(step: int, first: int, config: TrainingConfig) -> RunError:
+    rate = float(learning_rate(config)(step - first))
     return RunError(
         f"the loss is not finite at step {step} (learning rate {rate:.3g}). Likely causes: a "
         f"learning rate too large for this map (try training.learning_rate="
@@ -217,14 +250,17 @@ def _diverged(step: int, config: TrainingConfig) -> RunError:
 
 
 def _summarise(
-    step: int, metrics: dict[str, jax.Array], config: TrainingConfig
+    step: int, first: int, metrics: dict[str, jax.Array], config: TrainingConfig
 ) -> dict[str, float]:
     entry: dict[str, float] = {"step": step}
     entry |= {name: float(np.mean(np.asarray(values))) for name, values in metrics.items()}
-    entry["learning_rate"] = float(learning_rate(config)(step - 1))
+    entry["learning_rate"] = float(learning_rate(config)(step - first - 1))
     assert math.isfinite(entry["loss"])
     return entry
 
 
-def _decoder_weights(params: Any) -> dict[str, jax.Array]:
-    return {name: variable[...] for name, variable in params["decoder"]["weights"].items()}
+def _decoder_weights(objective: Objective, seed: int, params: Any) -> dict[str, np.ndarray]:
+    """Return the decoder's parameters, and the constants of the map that training left alone."""
+    structure, _, *constants = nnx.split(objective.build(seed, None), nnx.Param, ...)
+    weights = nnx.merge(structure, params, *constants).decoder.weights
+    return {name: np.asarray(variable[...]) for name, variable in weights.items()}

@@ -9,7 +9,7 @@ import pytest
 from flax import nnx
 
 from priorvae.decoders import Decoder, jax_backend, numpy_backend
-from priorvae.decoders.flax_backend import DecoderModule
+from priorvae.decoders.flax_backend import Constant, DecoderModule
 from priorvae.decoders.layers import (
     ACTIVATIONS,
     KINDS,
@@ -19,9 +19,11 @@ from priorvae.decoders.layers import (
     FiLM,
     Flatten,
     Gate,
+    KernelAttention,
     Layer,
     LayerNorm,
     Mixture,
+    Radial,
     Scale,
     SpatialGate,
     Sum,
@@ -49,6 +51,7 @@ STACKS: dict[str, tuple[tuple[Condition, ...], tuple[Layer, ...]]] = {
     "film": ((CONDITION,), (Dense(7), FiLM((2,)), Activation("gelu"), Dense(AREAS))),
     "norm": ((), (Dense(7), LayerNorm(), Dense(AREAS))),
     "scale": ((), (Dense(AREAS, bias=False), Scale())),
+    "radial": ((), (Radial(5), Dense(AREAS))),
     "residual": ((), (Dense(5), Sum(((), (Dense(4), Activation("tanh"), Dense(5)))), Dense(AREAS))),
     "sum of linear maps": (
         (CONDITION,),
@@ -68,6 +71,28 @@ STACKS: dict[str, tuple[tuple[Condition, ...], tuple[Layer, ...]]] = {
             Tokens(AREAS, 2),
             Dense(4),
             Sum(((), (LayerNorm(), Dense(6), Activation("gelu"), SpatialGate(AREAS), Dense(4)))),
+            Dense(1),
+            Flatten(AREAS),
+        ),
+    ),
+    "gated MLP, gates normalised": (
+        (CONDITION,),
+        (
+            Dense(AREAS, bias=False),
+            Tokens(AREAS, 2),
+            Dense(6),
+            SpatialGate(AREAS, normalise=True),
+            Dense(1),
+            Flatten(AREAS),
+        ),
+    ),
+    "attention": (
+        (CONDITION, OTHER),
+        (
+            Dense(AREAS, bias=False),
+            Tokens(AREAS, 2),
+            Dense(6),
+            Sum(((), (LayerNorm(), KernelAttention(AREAS, 2, 3, (2, 1)), Dense(6)))),
             Dense(1),
             Flatten(AREAS),
         ),
@@ -150,6 +175,74 @@ def test_jit_vmap_grad(decoder: Decoder) -> None:
     values = {name: jnp.asarray(v) for name, v in hyper.items()}
     slopes = jax.jit(jax.vmap(jax.grad(total, argnums=(0, 1)), in_axes=(0, None)))(z, values)
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(slopes))
+
+
+def test_a_block_of_a_gated_mlp_by_hand() -> None:
+    """Liu et al. (2021), section 2: Z = gelu(U X), Z = [a, b], Y = V (a * (W norm(b) + c)) + X."""
+    block: tuple[Layer, ...] = (
+        LayerNorm(), Dense(8), Activation("gelu"), SpatialGate(3, normalise=True), Dense(5),
+    )  # fmt: skip
+    rng = np.random.default_rng(0)
+    layer = Sum(((), block))
+    w = {name: rng.normal(size=shape) for name, shape in layer.shapes(5, 0).items()}
+    x = rng.normal(size=(3, 5))
+
+    def norm(rows: np.ndarray) -> np.ndarray:
+        moments = [(row.mean(), np.sqrt(row.var() + 1e-6)) for row in rows]
+        return np.array([(row - m) / s for row, (m, s) in zip(rows, moments, strict=True)])
+
+    hidden = (norm(x) * w["1.0.scale"] + w["1.0.bias"]) @ w["1.1.kernel"] + w["1.1.bias"]
+    hidden = hidden * 0.5 * (1 + np.tanh(np.sqrt(2 / np.pi) * (hidden + 0.044715 * hidden**3)))
+    value, gate = hidden[:, :4], norm(hidden[:, 4:]) * w["1.3.scale"] + w["1.3.shift"]
+    mixed = np.array([sum(w["1.3.kernel"][i, j] * gate[j] for j in range(3)) for i in range(3)])
+    expected = (value * (mixed + w["1.3.bias"])) @ w["1.4.kernel"] + w["1.4.bias"] + x
+    np.testing.assert_allclose(layer.apply(x, np.zeros(0), w), expected, rtol=1e-12)
+
+
+def test_attention_averages_over_areas_by_a_kernel_of_their_distance() -> None:
+    layer = KernelAttention(4, 2, 2, (1,))
+    rng = np.random.default_rng(0)
+    w = {name: rng.normal(size=shape) for name, shape in layer.shapes(6, 1).items()}
+    unit, x = np.array([0.4]), rng.normal(size=(4, 6))
+    shares = layer.attention(unit, w)
+    np.testing.assert_allclose(shares.sum(axis=-1), 1, rtol=1e-12)
+    expected = np.empty((4, 6))
+    for head in range(2):
+        strength, decay = (
+            np.exp(w[name][0, head] + 0.4 * w[name][1, head]) for name in ("strength", "decay")
+        )
+        for i in range(4):
+            square = [np.sum((w["places"][i] - w["places"][j]) ** 2) for j in range(4)]
+            scores = strength * np.exp(-decay * np.array(square))
+            weights = np.exp(scores) / np.exp(scores).sum()
+            np.testing.assert_allclose(shares[head, i], weights, rtol=1e-12)
+            own = slice(3 * head, 3 * head + 3)
+            expected[i, own] = sum(weights[j] * x[j, own] for j in range(4))
+    np.testing.assert_allclose(layer.apply(x, unit, w), expected, rtol=1e-12)
+
+
+def test_attention_cannot_overflow() -> None:
+    layer = KernelAttention(3, 1, 1, ())
+    places = np.array([[0.0], [0.5], [1.0]])
+    w = {"places": places, "strength": np.array([[9.0]]), "decay": np.array([[9.0]])}
+    np.testing.assert_allclose(layer.attention(np.zeros(0), w)[0], np.eye(3), atol=1e-12)
+
+
+def test_heads_divide_the_channels() -> None:
+    with pytest.raises(BundleError, match="4 heads needs a multiple of as many channels, and 6"):
+        KernelAttention(3, 2, 4, ()).width(6, 0)
+
+
+def test_what_is_given_is_no_parameter_and_must_be_given() -> None:
+    decoder = Decoder(LATENT, AREAS, *STACKS["attention"])
+    weights = random_weights(decoder)
+    module = DecoderModule(decoder, rngs=nnx.Rngs(0), weights=weights)
+    constants = {"layers.1.places", "layers.3.1.1.places"}
+    parameters = set(nnx.state(module, nnx.Param)["weights"])
+    assert parameters == set(decoder.shapes()) - constants
+    assert all(isinstance(module.weights[name], Constant) for name in constants)
+    with pytest.raises(ValueError, match=r"layers.1.places is a constant of the map"):
+        DecoderModule(decoder, rngs=nnx.Rngs(0))
 
 
 def test_theta_outside_the_range_is_refused_where_it_is_known() -> None:

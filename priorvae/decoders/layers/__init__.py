@@ -3,6 +3,7 @@
 A back end whose language is another (Stan) has a file of its own beside this room.
 """
 
+from priorvae.decoders.layers.attention import KernelAttention
 from priorvae.decoders.layers.base import Layer
 from priorvae.decoders.layers.linear import Dense, Gate, Mixture, Scale
 from priorvae.decoders.layers.nonlinear import (
@@ -12,6 +13,7 @@ from priorvae.decoders.layers.nonlinear import (
     FiLM,
     LayerNorm,
 )
+from priorvae.decoders.layers.radial import Radial
 from priorvae.decoders.layers.records import KINDS, layer_from_record
 from priorvae.decoders.layers.sum import Sum
 from priorvae.decoders.layers.tokens import Flatten, SpatialGate, Tokens
@@ -25,9 +27,11 @@ __all__ = [
     "FiLM",
     "Flatten",
     "Gate",
+    "KernelAttention",
     "Layer",
     "LayerNorm",
     "Mixture",
+    "Radial",
     "Scale",
     "SpatialGate",
     "Sum",

@@ -12,8 +12,9 @@ Shapes = dict[str, tuple[int, ...]]
 """Shape of each named weight."""
 
 Starts = Mapping[str, str]
-"""How training starts each named weight: `lecun`, `zeros`, `ones`, or `constant`, a series whose
-first coefficient is one."""
+"""How training starts each named weight: `lecun`, `small`, `normal`, `zeros`, `ones`, or
+`constant`, a series whose first coefficient is one. `given` is none of these: such a weight is a
+constant of the map, which must be given and which training never moves."""
 
 
 class Layer(ABC):

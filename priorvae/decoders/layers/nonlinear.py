@@ -10,11 +10,19 @@ from priorvae.decoders.layers.base import Layer, Shapes, Starts
 from priorvae.errors import BundleError, nearest
 from priorvae.processes import chebyshev
 
-__all__ = ["ACTIVATIONS", "Activation", "ConcatCondition", "FiLM", "LayerNorm"]
+__all__ = ["ACTIVATIONS", "Activation", "ConcatCondition", "FiLM", "LayerNorm", "standardised"]
 
-ACTIVATIONS = ("relu", "elu", "gelu", "tanh", "sigmoid", "softplus")
+ACTIVATIONS = ("relu", "elu", "gelu", "tanh", "sigmoid", "softplus", "sin", "exp")
 
 _SMALLEST_VARIANCE = 1e-6
+
+
+def standardised(x: Any) -> Any:
+    """Return `(x - mean) / sqrt(variance + 1e-6)`, moments over the last axis."""
+    xp = x.__array_namespace__()
+    centred = x - xp.mean(x, axis=-1, keepdims=True)
+    variance = xp.mean(centred**2, axis=-1, keepdims=True)
+    return centred / xp.sqrt(variance + _SMALLEST_VARIANCE)
 
 
 @final
@@ -54,8 +62,12 @@ class Activation(Layer):
                 # The usual approximation by tanh (Hendrycks and Gimpel 2016), so that every engine
                 # computes the same.
                 return 0.5 * x * (1 + xp.tanh((2 / xp.pi) ** 0.5 * (x + 0.044715 * x**3)))
+            case "exp":
+                return xp.exp(x)
             case "sigmoid":
                 return 0.5 * (xp.tanh(0.5 * x) + 1)
+            case "sin":
+                return xp.sin(x)
             case _:
                 return xp.logaddexp(x, xp.zeros_like(x))
 
@@ -147,10 +159,7 @@ class LayerNorm(Layer):
 
     def apply(self, x: Any, unit: Any, weights: Mapping[str, Any]) -> Any:
         """Return the normalised `x`, scaled and shifted."""
-        xp = x.__array_namespace__()
-        centred = x - xp.mean(x, axis=-1, keepdims=True)
-        variance = xp.mean(centred**2, axis=-1, keepdims=True)
-        return centred / xp.sqrt(variance + _SMALLEST_VARIANCE) * weights["scale"] + weights["bias"]
+        return standardised(x) * weights["scale"] + weights["bias"]
 
     @property
     def is_linear(self) -> bool:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from priorvae.decoders.layers.attention import KernelAttention
 from priorvae.decoders.layers.base import Layer
 from priorvae.decoders.layers.linear import Dense, Gate, Mixture, Scale
 from priorvae.decoders.layers.nonlinear import Activation, ConcatCondition, FiLM, LayerNorm
+from priorvae.decoders.layers.radial import Radial
 from priorvae.decoders.layers.sum import Sum
 from priorvae.decoders.layers.tokens import Flatten, SpatialGate, Tokens
 from priorvae.errors import BundleError, nearest
@@ -28,11 +30,13 @@ KINDS: dict[str, type[Layer]] = {
         Sum,
         Tokens,
         SpatialGate,
+        KernelAttention,
         Flatten,
+        Radial,
     )
 }
 
-_SIZES = ("units", "rank", "areas", "places")
+_SIZES = ("units", "rank", "areas", "places", "heads")
 
 
 def layer_from_record(record: Mapping[str, Any]) -> Layer:

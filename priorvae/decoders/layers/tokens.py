@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, final
 
 from priorvae.decoders.layers.base import Layer, Shapes, Starts
+from priorvae.decoders.layers.nonlinear import standardised
 
 __all__ = ["Flatten", "SpatialGate", "Tokens"]
 
@@ -24,7 +25,7 @@ class Tokens(Layer):
     areas: int
     places: int
     kind: ClassVar[str] = "tokens"
-    starts: ClassVar[Starts] = {"places": "zeros"}
+    starts: ClassVar[Starts] = {"places": "given"}
 
     def width(self, width_in: int, num_conditions: int) -> int:
         """Return the number of channels."""
@@ -54,30 +55,42 @@ class SpatialGate(Layer):
     """`a * (W b + c)`: one half of the channels gates the other, mixed over the areas.
 
     `x = [a, b]` of shape `(..., area, 2 channel)`; `W` is `(area, area)`, `c` one number an area.
+    With `normalise`, `b` is first normalised over its channels, scaled and shifted.
 
     Source: Liu et al. (2021), Pay attention to MLPs, NeurIPS, section 2.1.
 
     Attributes:
         areas: Number of areas.
+        normalise: Whether `b` passes through a layer norm, as in the source.
     """
 
     areas: int
+    normalise: bool = False
     kind: ClassVar[str] = "spatial-gate"
-    starts: ClassVar[Starts] = {"kernel": "small", "bias": "ones"}
+    starts: ClassVar[Starts] = {
+        "kernel": "small",
+        "bias": "ones",
+        "scale": "ones",
+        "shift": "zeros",
+    }
 
     def width(self, width_in: int, num_conditions: int) -> int:
         """Return half the channels."""
         return width_in // 2
 
     def shapes(self, width_in: int, num_conditions: int) -> Shapes:
-        """Return the shapes of `kernel` `(area, area)` and `bias` `(area, 1)`."""
-        return {"kernel": (self.areas, self.areas), "bias": (self.areas, 1)}
+        """Return the shapes of `kernel`, `bias` and, to normalise, `scale` and `shift`."""
+        mixing: Shapes = {"kernel": (self.areas, self.areas), "bias": (self.areas, 1)}
+        half = (width_in // 2,)
+        return mixing | {"scale": half, "shift": half} if self.normalise else mixing
 
     def apply(self, x: Any, unit: Any, weights: Mapping[str, Any]) -> Any:
         """Return `a * (W b + c)`."""
         half = x.shape[-1] // 2
-        mixed = weights["kernel"] @ x[..., half : 2 * half] + weights["bias"]
-        return x[..., :half] * mixed
+        gate = x[..., half : 2 * half]
+        if self.normalise:
+            gate = standardised(gate) * weights["scale"] + weights["shift"]
+        return x[..., :half] * (weights["kernel"] @ gate + weights["bias"])
 
     @property
     def is_linear(self) -> bool:
