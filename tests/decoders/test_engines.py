@@ -54,7 +54,7 @@ def test_multiplications_of_a_block_over_areas() -> None:
         Tokens(5, 2),
         Dense(6, bias=False),
         SpatialGate(5),
-        KernelAttention(5, 2, 3, ()),
+        KernelAttention(5, 2, 3, (2,)),
         Dense(1, bias=False),
         Flatten(5),
     )

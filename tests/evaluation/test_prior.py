@@ -123,6 +123,19 @@ def test_moments_from_draws_stand_beside_their_null(process: GP) -> None:
         assert abs(point.worst_sd - 1) < 3 * abs(point.null["worst_sd"] - 1)
 
 
+def test_a_distance_from_draws_is_that_of_the_covariances(process: GP) -> None:
+    """Not that of a sample covariance, of which chance is most; and a real one is still seen.
+
+    W2^2 / tr K of a root scaled by s is (1 - s)^2. Chance alone adds (n + 1) / 4 N where areas are
+    independent; five standard errors where all are one are 5 (1 - s) sqrt(2 / N) = .022 at s = .8.
+    """
+    chance = (len(process.areas) + 1) / (4 * 4000)
+    for scale, tolerance in ((1.0, chance / 4), (0.8, 0.022)):
+        decoder = Linear(process, lambda h, s=scale: s * process.root(h), is_linear=False)  # type: ignore[misc]
+        for point in judge(decoder, process)[0].points:
+            assert point.bures_wasserstein == pytest.approx((1 - scale) ** 2, abs=tolerance)
+
+
 def test_a_decoder_without_conditions_is_judged_by_the_mixture(process: GP) -> None:
     class Averaged(Linear):
         def sample(self, key: jax.Array, hyper: object, num_draws: int) -> np.ndarray:
