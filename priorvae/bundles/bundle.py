@@ -12,8 +12,10 @@ import numpy as np
 
 from priorvae.areas.types import Areas
 from priorvae.bundles.info import BundleInfo
+from priorvae.bundles.places import PriorAtPlaces, named_places
 from priorvae.config import FunctionConfig
 from priorvae.decoders import numpy_backend
+from priorvae.decoders.features import FeatureMap
 from priorvae.decoders.spec import Decoder
 from priorvae.errors import BundleError, ConfigError, ProcessError
 from priorvae.processes.base import Process
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
     import jax
 
 __all__ = ["Bundle"]
+
+_MOST_AT_ONCE = 4000
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,6 +45,7 @@ class Bundle:
         weights: The decoder's weights by flat name.
         path: Directory the bundle was read from, or None.
         arrays: Numbers its process is made of beyond map and hyperparameters.
+        features: What continues the decoder between the areas; None where nothing does.
     """
 
     info: BundleInfo
@@ -48,6 +53,7 @@ class Bundle:
     weights: Mapping[str, np.ndarray]
     path: Path | None = None
     arrays: Mapping[str, np.ndarray] = field(default_factory=dict)
+    features: FeatureMap | None = None
 
     @cached_property
     def conditions(self) -> tuple[Condition, ...]:
@@ -128,7 +134,36 @@ class Bundle:
         import jax
 
         z = jax.random.normal(key, (num_draws, self.latent_dim))
-        return jax.vmap(lambda row: self.decode(row, hyper))(z)
+        decode = jax.vmap(lambda row: self.decode(row, hyper))
+        # In blocks: a network over areas holds all its channels of every draw at once.
+        starts = range(0, max(num_draws, 1), _MOST_AT_ONCE)
+        return jax.numpy.concatenate([decode(z[i : i + _MOST_AT_ONCE]) for i in starts])
+
+    def at(self, places: np.ndarray | Areas) -> PriorAtPlaces:
+        """Return the prior at other places: its `decode` gives the field there, from the same z.
+
+        Example:
+            >>> new = prior.at([[310.0, 3650.0], [325.0, 3640.0]])  # doctest: +SKIP
+            >>> there = jax.vmap(new.decode)(fit["f_z"], {"lengthscale": fit["f_lengthscale"]})
+            ... # doctest: +SKIP
+
+        Args:
+            places: Coordinates in km on the map's projection, `(place, 2)`; or areas, whose
+                centroids they are.
+
+        Raises:
+            BundleError: The decoder knows its areas only.
+            AreasError: A place lies outside the box that the decoder was trained for, or areas are
+                in another projection.
+        """
+        if self.features is None:
+            raise BundleError(
+                f"{self._place}: a {self.info.type} knows its prior at its areas only; train a "
+                "piVAE (`model: {type: piVAE}`) for other places"
+            )
+        boundary = self.info.boundary
+        found, names = named_places(places, boundary.crs, boundary.source)
+        return PriorAtPlaces.of(self.decoder, self.weights, self.features, found, names)
 
     def process(self, function: str | None = None) -> Process:
         """Return the exact process this bundle stands for, on the same map.

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pydantic
 
+from priorvae.areas.box import Box
 from priorvae.areas.types import Areas
 from priorvae.bundles import files
 from priorvae.bundles.bundle import Bundle
 from priorvae.bundles.info import FORMAT_VERSION, BundleInfo
+from priorvae.decoders.features import PREFIX, FeatureMap
+from priorvae.decoders.layers import Dense
 from priorvae.errors import AreasError, BundleError, ConditionError
 
 __all__ = ["load_bundle"]
@@ -42,9 +46,10 @@ def load_bundle(path: str | Path) -> Bundle:
         contents = _read_files(directory, info)
         areas = files.read_areas_files(contents[files.AREAS], contents[files.EDGES], info.boundary)
         _check_areas(areas, info)
-        weights = files.read_weights(contents[files.WEIGHTS])
+        weights, own = _split(files.read_weights(contents[files.WEIGHTS]))
         bundle = Bundle(info, areas, weights, directory, _read_arrays(contents))
         bundle.decoder.check_weights(bundle.weights)
+        bundle = replace(bundle, features=_features(bundle, own))
         _check_golden(bundle, contents[files.GOLDEN])
     except (BundleError, AreasError, ConditionError) as error:
         raise BundleError(
@@ -100,6 +105,42 @@ def _read_arrays(contents: dict[str, bytes]) -> dict[str, np.ndarray]:
     """Read the arrays of the process, which most have none of."""
     data = contents.get(files.PROCESS)
     return {} if data is None else files.read_weights(data, files.PROCESS)
+
+
+def _split(
+    stored: dict[str, np.ndarray],
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """Separate the decoder's weights from those of its features."""
+    own = {name: value for name, value in stored.items() if name.startswith(PREFIX)}
+    return {name: value for name, value in stored.items() if name not in own}, own
+
+
+def _features(bundle: Bundle, weights: dict[str, np.ndarray]) -> FeatureMap | None:
+    """Build the features of a place from their records, and check them at the areas."""
+    info, decoder = bundle.info.features, bundle.decoder
+    if info is None:
+        if weights:
+            raise BundleError(f"features: {files.WEIGHTS} has weights, and {files.INFO} no records")
+        return None
+    if decoder.layers[-1] != Dense(bundle.num_areas, bias=False):
+        raise BundleError("features: the decoder's last layer is not dense without bias")
+    if bundle.areas.centroids is None:
+        raise BundleError(f"features: {files.AREAS} has no centroids")
+    box = Box(info.low, info.high)
+    features = FeatureMap.from_records(info.layers, decoder.widths[-2], box, weights)
+    kernel = bundle.weights[f"layers.{len(decoder.layers) - 1}.kernel"]
+    _check_at_areas(features.at(bundle.areas.centroids, bundle.area_ids), kernel.T)
+    return features
+
+
+def _check_at_areas(values: np.ndarray, expected: np.ndarray) -> None:
+    """Refuse features that at the areas are not what the decoder's last layer holds."""
+    error = np.linalg.norm(values - expected) / np.linalg.norm(expected)
+    if not error <= _GOLDEN_TOLERANCE:
+        raise BundleError(
+            f"features: at the areas they differ from the decoder's last layer by {error:.2g} "
+            f"relative, more than {_GOLDEN_TOLERANCE:g}"
+        )
 
 
 def _parse_sums(data: bytes) -> list[tuple[str, str]]:

@@ -36,7 +36,7 @@ def write_bundle(bundle: Bundle, directory: Path, evaluation: str | None = None)
     if directory.exists():
         raise BundleError(f"{directory} exists already; choose another directory or remove it")
     contents = {
-        files.WEIGHTS: files.weights_bytes(bundle.weights),
+        files.WEIGHTS: files.weights_bytes(_weights(bundle)),
         files.AREAS: files.areas_csv(bundle.areas),
         files.EDGES: files.edges_csv(bundle.areas),
         files.GOLDEN: files.golden_npz(*_golden(bundle)),
@@ -56,6 +56,11 @@ def write_bundle(bundle: Bundle, directory: Path, evaluation: str | None = None)
     contents[files.CHECKSUMS] = "".join(sums).encode()
     _place(contents, directory)
     return directory
+
+
+def _weights(bundle: Bundle) -> dict[str, np.ndarray]:
+    """Return the decoder's weights, and those of its features where it has them."""
+    return {**bundle.weights, **(bundle.features.weights if bundle.features else {})}
 
 
 def _golden(bundle: Bundle) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

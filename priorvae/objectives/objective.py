@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple, Protocol
 
 import jax
 import numpy as np
 
+from priorvae.decoders.features import FeatureMap
 from priorvae.decoders.spec import Decoder
 
-__all__ = ["Batch", "Objective"]
+__all__ = ["Batch", "Finished", "Objective"]
 
 
 class Batch(NamedTuple):
@@ -21,6 +23,19 @@ class Batch(NamedTuple):
     """Shape `(group, draw, size)`."""
     latents: jax.Array | None = None
     """The normals that gave the draws, `(group, draw, latent)`, where they came from a root."""
+    functions: jax.Array | None = None
+    """Which functions of a fixed set the draws are, `(group,)`, where they are of one."""
+
+
+class Finished(NamedTuple):
+    """What an objective leaves when it was trained."""
+
+    decoder: Decoder
+    """At the areas."""
+    weights: Mapping[str, np.ndarray]
+    """The decoder's, by flat name."""
+    features: FeatureMap | None = None
+    """What continues it between the areas, where it is known there."""
 
 
 class Objective(Protocol):

@@ -2,5 +2,6 @@
 
 from priorvae.training.draws import DrawSource, build_draws
 from priorvae.training.loop import Trained, train
+from priorvae.training.sources import draws_for
 
-__all__ = ["DrawSource", "Trained", "build_draws", "train"]
+__all__ = ["DrawSource", "Trained", "build_draws", "draws_for", "train"]
