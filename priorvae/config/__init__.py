@@ -2,20 +2,28 @@
 
 from priorvae.config.aggregated import AggregatedConfig, PointsConfig, PopulationConfig
 from priorvae.config.areas import AreasConfig
-from priorvae.config.certificate import CertificateConfig, PosteriorConfig
+from priorvae.config.certificate import CalibrationConfig, CertificateConfig, PosteriorConfig
+from priorvae.config.choice import AlternativeConfig, ChoiceConfig
 from priorvae.config.function import FunctionConfig
 from priorvae.config.gp import AnisotropyConfig, GPConfig, KernelConfig, TermConfig
 from priorvae.config.graph import BYM2Config, CARConfig, ICARConfig, LerouxConfig, SARConfig
 from priorvae.config.hyper import HyperConfig
 from priorvae.config.model import (
+    AutoConfig,
     BoundConfig,
+    CosineFeaturesConfig,
     ElboConfig,
+    EngressionConfig,
     LearntConfig,
     MMDConfig,
     ModelConfig,
+    NetworkFeaturesConfig,
+    PiVAEConfig,
     ReferenceConfig,
     RegressionConfig,
     RenyiConfig,
+    RootWeightsConfig,
+    TableWeightsConfig,
     TokensConfig,
     VAEConfig,
 )
@@ -32,15 +40,21 @@ from priorvae.config.spatial import SpatialConfig
 from priorvae.config.training import TrainingConfig
 
 __all__ = [
+    "CalibrationConfig",
     "AR1Config",
     "AggregatedConfig",
+    "AlternativeConfig",
     "AnisotropyConfig",
     "AreasConfig",
+    "AutoConfig",
     "BYM2Config",
     "BoundConfig",
     "CARConfig",
     "CertificateConfig",
+    "ChoiceConfig",
+    "CosineFeaturesConfig",
     "ElboConfig",
+    "EngressionConfig",
     "FunctionConfig",
     "GPConfig",
     "GneitingConfig",
@@ -52,6 +66,8 @@ __all__ = [
     "MMDConfig",
     "ModelConfig",
     "MultivariateConfig",
+    "NetworkFeaturesConfig",
+    "PiVAEConfig",
     "PointsConfig",
     "PopulationConfig",
     "PosteriorConfig",
@@ -60,13 +76,15 @@ __all__ = [
     "ReferenceConfig",
     "RegressionConfig",
     "RenyiConfig",
+    "RootWeightsConfig",
     "RunConfig",
     "SARConfig",
     "SpaceTimeConfig",
     "SpatialConfig",
+    "TableWeightsConfig",
     "TermConfig",
-    "TrainingConfig",
     "TokensConfig",
+    "TrainingConfig",
     "VAEConfig",
     "dump_config",
     "load_config",

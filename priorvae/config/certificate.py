@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
+import pydantic
 from pydantic import Field, PositiveFloat, PositiveInt
 
 from priorvae.config.section import Section
 
-__all__ = ["CertificateConfig", "PosteriorConfig"]
+__all__ = ["CalibrationConfig", "CertificateConfig", "PosteriorConfig"]
 
 
 class PosteriorConfig(Section):
@@ -25,6 +26,8 @@ class PosteriorConfig(Section):
         coverage_low: Least share of exact draws inside the decoder's 95 % intervals.
         coverage_high: Largest such share.
         hyper_pvalue: Least p-value of "the hyperparameters' posteriors are the same".
+        importance_fraction: Least effective fraction of the weights that take the decoder's
+            posterior to the exact one, or null for no bound.
     """
 
     data: str
@@ -40,6 +43,44 @@ class PosteriorConfig(Section):
     coverage_low: Annotated[float, Field(gt=0, lt=1)] = 0.94
     coverage_high: Annotated[float, Field(gt=0, lt=1)] = 0.96
     hyper_pvalue: Annotated[float, Field(gt=0, lt=1)] = 0.01
+    importance_fraction: Annotated[float, Field(gt=0, le=1)] | None = None
+
+
+class CalibrationConfig(Section):
+    """Simulation-based calibration: data sets simulated from the process, fitted with the decoder.
+
+    Attributes:
+        datasets: Data sets.
+        family: Distribution of the data.
+        mean_count: Median expected count, or number of trials, of an area.
+        areas: Areas whose effects are ranked, spread over the map's order.
+        warmup: Warm-up draws of each fit.
+        samples: Draws of each fit after that.
+        thinning: Of so many draws one is kept, so that those kept are nearly independent.
+        pvalue: Least family-wise p-value of "all ranks are equally likely".
+    """
+
+    datasets: Annotated[int, Field(ge=40)] = 500
+    family: Literal["poisson", "binomial"] = "poisson"
+    mean_count: PositiveFloat = 20.0
+    areas: PositiveInt = 3
+    warmup: PositiveInt = 500
+    samples: PositiveInt = 1000
+    thinning: PositiveInt = 10
+    pvalue: Annotated[float, Field(gt=0, lt=1)] = 0.01
+
+    @pydantic.model_validator(mode="after")
+    def _enough(self) -> Self:
+        if self.kept < 19:
+            raise ValueError(
+                f"samples / thinning draws are kept, and at least 19 are needed (got {self.kept})"
+            )
+        return self
+
+    @property
+    def kept(self) -> int:
+        """Draws of each fit that are kept."""
+        return self.samples // self.thinning
 
 
 class CertificateConfig(Section):
@@ -57,10 +98,12 @@ class CertificateConfig(Section):
         worst_edge: Largest difference of the correlation of two neighbours. On a large map two
             areas that change places hardly show in any figure of the whole.
         bures_wasserstein: Largest squared Bures-Wasserstein distance over the trace.
+        energy_pvalue: The same for the energy distance between draws, or null for no bound.
         mmd_pvalue: Least family-wise p-value of "decoder and process draw from one distribution".
         importance_fraction: Least effective fraction of importance weights, or null for no bound.
         num_draws: Draws for the figures that need them.
         posterior: Data for the posterior's part of the certificate, or null to leave it out.
+        calibration: Simulated data sets for its third part, or null to leave it out.
     """
 
     num_conditions: Annotated[int, Field(ge=7)] = 7
@@ -72,6 +115,8 @@ class CertificateConfig(Section):
     worst_edge: PositiveFloat = 0.1
     bures_wasserstein: PositiveFloat = 0.01
     mmd_pvalue: Annotated[float, Field(gt=0, lt=1)] = 0.01
+    energy_pvalue: Annotated[float, Field(gt=0, lt=1)] | None = None
     importance_fraction: Annotated[float, Field(gt=0, le=1)] | None = None
     num_draws: Annotated[int, Field(ge=100)] = 1000
     posterior: PosteriorConfig | None = None
+    calibration: CalibrationConfig | None = None

@@ -13,7 +13,8 @@ from pydantic import BaseModel, Field
 
 from priorvae.config.areas import AreasConfig
 from priorvae.config.certificate import CertificateConfig
-from priorvae.config.model import LearntConfig, ModelConfig
+from priorvae.config.choice import ChoiceConfig
+from priorvae.config.model import EngressionConfig, LearntConfig, ModelConfig, PiVAEConfig
 from priorvae.config.processes import ProcessConfig
 from priorvae.config.section import Section
 from priorvae.config.training import TrainingConfig
@@ -35,6 +36,7 @@ class RunConfig(Section):
     model: ModelConfig
     training: TrainingConfig = TrainingConfig()
     certificate: CertificateConfig = CertificateConfig()
+    choice: ChoiceConfig | None = None
 
     @pydantic.model_validator(mode="after")
     def _type_fits(self) -> Self:
@@ -52,6 +54,17 @@ class RunConfig(Section):
             raise ValueError(
                 f"training.draws: a network (model.structure {learnt.structure}) must see "
                 "random draws: set `draws: random` and a `batch_size` (got 'columns')"
+            )
+        if isinstance(self.model, EngressionConfig) and self.training.draws == "columns":
+            raise ValueError(
+                "training.draws: an Engression compares distributions of draws: set `draws: random` "
+                "and a `batch_size` (got 'columns')"
+            )
+        table = isinstance(self.model, PiVAEConfig) and self.model.weights.kind == "table"
+        if table and self.training.draws == "columns":
+            raise ValueError(
+                "training.draws: a table of weights is fitted to functions, `batch_size` of them a "
+                "step: set `draws: random` and a `batch_size` (got 'columns')"
             )
         return self
 

@@ -173,6 +173,13 @@ def _prior_figures(prior: PriorFidelity, config: CertificateConfig) -> Iterator[
         "mmd_pvalue", "prior", "Family-wise p-value of the MMD between draws",
         prior.familywise_pvalue("mmd_pvalue"), config.mmd_pvalue, None, hyper=lowest.hyper,
     )  # fmt: skip
+    energy = prior.worst("energy_pvalue")
+    if config.energy_pvalue is not None and energy is not None:
+        yield _figure(
+            "energy_pvalue", "prior", "Family-wise p-value of the energy distance between draws",
+            prior.familywise_pvalue("energy_pvalue"), config.energy_pvalue, None,
+            hyper=energy.hyper,
+        )  # fmt: skip
 
 
 def _posterior_figures(posterior: PosteriorFidelity, bounds: PosteriorConfig) -> Iterator[Figure]:

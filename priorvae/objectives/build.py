@@ -8,11 +8,14 @@ import numpy as np
 from flax import nnx
 
 from priorvae.config import (
+    AutoConfig,
     BoundConfig,
     ElboConfig,
+    EngressionConfig,
     LearntConfig,
     MMDConfig,
     ModelConfig,
+    PiVAEConfig,
     ReferenceConfig,
     RegressionConfig,
     RenyiConfig,
@@ -23,9 +26,12 @@ from priorvae.decoders.spec import Decoder
 from priorvae.errors import ConfigError
 from priorvae.objectives.bounds import ELBO, MMD, AutoEncoder, Bound, Renyi
 from priorvae.objectives.encoders import DiagonalEncoder, FullEncoder
+from priorvae.objectives.engression import engression
+from priorvae.objectives.functions import FunctionTable
 from priorvae.objectives.implicit import standardise
 from priorvae.objectives.networks import given_weights
 from priorvae.objectives.objective import Objective
+from priorvae.objectives.pivae import PiVAE
 from priorvae.objectives.regression import Regression, Solo
 from priorvae.objectives.starts import warm_weights
 from priorvae.objectives.structures import build_decoder, hidden_widths
@@ -41,7 +47,7 @@ def build_objective(config: ModelConfig, process: Process) -> Objective:
 
     A `PriorVAE` integrates the hyperparameters out: its decoder has no conditions. A `PriorCVAE`
     gives them to encoder and decoder alike; an `aggVAE` does either. `DeepRV` and `GatedLinear`
-    have no encoder.
+    have no encoder. A `piVAE` decodes weights of features of a place.
 
     Raises:
         ConfigError: The type is not learnt.
@@ -53,8 +59,18 @@ def build_objective(config: ModelConfig, process: Process) -> Objective:
             return _vae(config, process)
         case RegressionConfig():
             return _regression(config, process)
+        case EngressionConfig():
+            return engression(config, process)
+        case PiVAEConfig():
+            learnt = PiVAE if config.features.kind == "cosine" else FunctionTable
+            return learnt.prepare(config, process)
         case ReferenceConfig():
             raise ConfigError("model.type: a reference decoder is not trained; use another type")
+        case AutoConfig():
+            raise ConfigError(
+                "model.type: auto is a choice yet to be made, which `priorvae train` makes; give a "
+                "type here, or the config.yaml of a run"
+            )
 
 
 def _vae(config: VAEConfig, process: Process) -> VAE:

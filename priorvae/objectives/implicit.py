@@ -5,16 +5,23 @@ from __future__ import annotations
 import jax.numpy as jnp
 import numpy as np
 
-from priorvae.config import ModelConfig, TrainingConfig, VAEConfig
+from priorvae.config import (
+    EngressionConfig,
+    ModelConfig,
+    PiVAEConfig,
+    TrainingConfig,
+    VAEConfig,
+)
 from priorvae.errors import ConfigError
 from priorvae.objectives.bounds import AutoEncoder
 from priorvae.objectives.encoders import DiagonalEncoder
 from priorvae.processes.base import Gaussian, Process
+from priorvae.processes.cosines import require_continuous
 from priorvae.processes.pilot import Pilot
 
 __all__ = ["require_learnable", "standardise"]
 
-TYPES = ("PriorVAE", "PriorCVAE")
+TYPES = ("Engression", "PriorVAE", "PriorCVAE", "aggVAE")
 
 
 def require_learnable(model: ModelConfig, training: TrainingConfig, process: Process) -> None:
@@ -22,20 +29,25 @@ def require_learnable(model: ModelConfig, training: TrainingConfig, process: Pro
 
     Raises:
         ConfigError: Lists every key that must be another.
+        ProcessError: A piVAE is asked for, and the process does not exist between the areas.
     """
+    if isinstance(model, PiVAEConfig):
+        require_continuous(process, "a piVAE")
     if isinstance(process, Gaussian):
         return
     why = f"{process.kind} is known by its draws alone"
-    if not isinstance(model, VAEConfig):
+    if not isinstance(model, EngressionConfig | VAEConfig):
         raise ConfigError(
-            f"model.type: {model.type} needs a covariance, and {why}; use {' or '.join(TYPES)}"
+            f"model.type: {model.type} needs a covariance, and {why}; use one of {', '.join(TYPES)}"
         )
-    needed = [
-        ("model.structure", model.structure, "mlp"),
-        ("model.warm_start", model.warm_start, "none"),
-        ("model.encoder", model.encoder, "diagonal"),
-        ("training.draws", training.draws, "random"),
-    ]
+    needed: list[tuple[str, str, str]] = [("training.draws", training.draws, "random")]
+    if isinstance(model, VAEConfig):
+        needed = [
+            ("model.structure", model.structure, "mlp"),
+            ("model.warm_start", model.warm_start, "none"),
+            ("model.encoder", model.encoder, "diagonal"),
+            *needed,
+        ]
     wrong = [(key, given, value) for key, given, value in needed if given != value]
     if wrong:
         lines = [f"{key}: must be `{v}` (got {given!r}), for {why}" for key, given, v in wrong]
