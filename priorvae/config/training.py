@@ -23,6 +23,12 @@ class TrainingConfig(Section):
             second moment is the covariance itself, so that a linear model sees no sampling noise.
         over: Spread the hyperparameters over their `range` (evenly on the transformed scale) or
             over the `hyperprior`.
+        ema_decay: Decay of a moving average of the weights, which then stands in the bundle; 0 for
+            the last weights themselves.
+        matmul_precision: What a device may compute matrix products in. Devices that round products
+            by default (tensorfloat32) must not, where a covariance is to be met to .1 %.
+        rounds: Trainings at most: while the certificate fails, the next one has more steps and a
+            smaller likelihood variance, then a wider decoder.
     """
 
     steps: PositiveInt = 2000
@@ -37,6 +43,9 @@ class TrainingConfig(Section):
     checkpoint_every: PositiveInt = 500
     log_every: PositiveInt = 50
     keep_checkpoints: PositiveInt = 2
+    ema_decay: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    matmul_precision: Literal["float32", "tensorfloat32", "bfloat16"] = "float32"
+    rounds: PositiveInt = 3
 
     @pydantic.model_validator(mode="after")
     def _divides(self) -> Self:

@@ -27,7 +27,12 @@ LARGEST_REFERENCE = 1500
 
 
 def evaluate_bundle(
-    bundle: Bundle, process: Process, config: CertificateConfig, *, seed: int
+    bundle: Bundle,
+    process: Process,
+    config: CertificateConfig,
+    *,
+    seed: int,
+    even_if_failed: bool = True,
 ) -> Evaluation:
     """Measure a bundle against the process it stands for, and judge it.
 
@@ -36,6 +41,7 @@ def evaluate_bundle(
         process: That process.
         config: What to measure and the thresholds; the posterior's part where it names data.
         seed: Seed of the draws, the permutations and the sampler.
+        even_if_failed: Whether to compare posteriors where the prior has failed already.
 
     Raises:
         ProcessError: Posteriors are asked for, and the process has no exact one.
@@ -47,7 +53,8 @@ def evaluate_bundle(
     prior = _measure_prior(prior_key, bundle, process, config)
     seconds = {"prior": time.perf_counter() - start}
     posterior = None
-    if config.posterior is not None:
+    wanted = even_if_failed or certify(prior, None, config).passed
+    if config.posterior is not None and wanted:
         from priorvae.evaluation.comparison import posterior_fidelity, require_comparable
 
         start = time.perf_counter()

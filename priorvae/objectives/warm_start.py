@@ -90,17 +90,17 @@ class _Path(NamedTuple):
     fitted: Factors
     ahead: Factors
     error: float
-    count: int
+    moving: int
     """Sweeps since the momentum was last at rest."""
 
     def step(self, fitted: Factors, error: float, rest: bool) -> _Path:
         """Move to what a sweep found, or back to where it was without momentum."""
-        if error > self.error and self.count > 0:
+        if error > self.error and self.moving > 0:
             return _Path(self.fitted, self.fitted, self.error, 0)
-        momentum = 0.0 if rest else self.count / (self.count + 3)
+        momentum = 0.0 if rest else self.moving / (self.moving + 3)
         pairs = zip(fitted, self.fitted, strict=True)
         ahead = Factors(*(new + momentum * (new - old) for new, old in pairs))
-        return _Path(fitted, ahead, np.inf if rest else error, 0 if rest else self.count + 1)
+        return _Path(fitted, ahead, np.inf if rest else error, 0 if rest else self.moving + 1)
 
 
 def _sweep(roots: np.ndarray, factors: Factors, ridge: float) -> tuple[Factors, float]:

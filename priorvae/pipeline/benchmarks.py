@@ -15,7 +15,7 @@ from threadpoolctl import threadpool_limits
 
 from priorvae.areas import Areas, read_areas
 from priorvae.areas.types import Provenance
-from priorvae.config import ProcessConfig, RunConfig
+from priorvae.config import ProcessConfig, RegressionConfig, RunConfig
 from priorvae.listener import Listener, Silent
 from priorvae.objectives import build_objective
 from priorvae.processes import Process, build_process
@@ -196,9 +196,10 @@ def bench_training(config: RunConfig, *, seconds: float = 3.0) -> TrainingShare:
     """Time the simulation in a training step of a configuration, and the whole step."""
     process = build_process(config.process, read_areas(**config.areas.model_dump()))
     objective = build_objective(config.model, process)
-    draws = build_draws(process, config.training, objective.noise)
+    root = config.model.root if isinstance(config.model, RegressionConfig) else "symmetric"
+    draws = build_draws(process, config.training, objective.noise, root)
     steps, _, initial = compile_steps(objective, draws, config.training, config.seed)
-    state, number = initial(), jax.numpy.arange(8)
+    state, number = initial(None), jax.numpy.arange(8)
 
     @jax.jit
     def simulate(numbers: jax.Array) -> jax.Array:

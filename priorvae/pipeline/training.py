@@ -5,29 +5,25 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from priorvae.areas import read_areas
-from priorvae.bundles import Bundle, describe, load_bundle, write_bundle
-from priorvae.bundles.info import (
-    CertificateInfo,
-    TrainingInfo,
-)
-from priorvae.config import RunConfig, dump_config, load_config
-from priorvae.decoders.spec import Decoder, Weights
-from priorvae.environment import device_name, environment, shown_environment
+from priorvae.bundles import Bundle, load_bundle, write_bundle
+from priorvae.config import ChoiceConfig, RunConfig, dump_config, load_config
+from priorvae.environment import environment, shown_environment
 from priorvae.errors import InputError
 from priorvae.evaluation.comparison import observed_data, require_comparable
 from priorvae.evaluation.document import Evaluation, from_json, to_json
-from priorvae.evaluation.evaluate import evaluate_bundle
 from priorvae.evaluation.report import write_report
 from priorvae.listener import Listener, Silent
-from priorvae.objectives import build_objective, reference_decoder, require_learnable
+from priorvae.objectives import require_learnable
+from priorvae.pipeline.choosing import resolve_choice
+from priorvae.pipeline.learning import learn
 from priorvae.processes import Process, build_process
 from priorvae.processes.function import FunctionProcess
-from priorvae.training import build_draws, train
 
 __all__ = ["Run", "train_run"]
 
@@ -48,7 +44,12 @@ class Run:
 
 
 def train_run(
-    config: RunConfig, *, out: Path, resume: bool = False, listener: Listener | None = None
+    config: RunConfig,
+    *,
+    out: Path,
+    resume: bool = False,
+    listener: Listener | None = None,
+    explain: Callable[[ChoiceConfig], None] | None = None,
 ) -> Run:
     """Train, evaluate and write the bundle a configuration describes.
 
@@ -57,6 +58,7 @@ def train_run(
         out: Run directory: new or empty, or that of the run to resume.
         resume: Go on from the last checkpoint of the run in `out`.
         listener: Told about stages and progress.
+        explain: Told what `type: auto` chose and why, before anything is trained.
 
     Raises:
         InputError: The map, the process or the certificate's data cannot be used, or `out` holds
@@ -67,6 +69,9 @@ def train_run(
     listener.stage("Reading the map")
     areas = read_areas(**config.areas.model_dump())
     process = build_process(config.process, areas)
+    config = resolve_choice(config, process, out / "config.yaml" if resume else None)
+    if explain is not None and config.choice is not None:
+        explain(config.choice)
     require_learnable(config.model, config.training, process)
     if config.certificate.posterior is not None:
         require_comparable(process)
@@ -84,33 +89,14 @@ def train_run(
 
 
 def _run(config: RunConfig, process: Process, out: Path, listener: Listener) -> Run:
-    _write_status(out, "running")
-    decoder, weights, training, best = _learn(config, process, out, listener)
-    info = describe(
-        decoder,
-        weights,
-        process,
-        config.process,
-        name=config.name,
-        type=config.model.type,
-        seed=config.seed,
-        level=config.level,
-        iso3=config.iso3,
-        training=training,
-    )
-    bundle = Bundle(info, process.areas, weights, arrays=process.arrays)
-    listener.stage("Evaluating")
-    evaluation = evaluate_bundle(bundle, process, config.certificate, seed=config.seed)
-    certificate = CertificateInfo(
-        status=evaluation.certificate.status,  # type: ignore[arg-type]
-        figures=[asdict(figure) for figure in evaluation.certificate.figures],
-        thresholds=evaluation.certificate.thresholds,
-    )
-    info = bundle.info.model_copy(update={"certificate": certificate})
+    chosen = {} if config.choice is None else {"chosen": config.choice.headline}
+    _write_status(out, "running", **chosen)
+    learnt = learn(config, process, out, listener)
     listener.stage("Writing the bundle and the report")
     # A run killed between writing the bundle and saying so left one that is made anew here.
     shutil.rmtree(out / "bundle", ignore_errors=True)
-    write_bundle(replace(bundle, info=info), out / "bundle", evaluation=to_json(evaluation))
+    evaluation = learnt.evaluation
+    write_bundle(learnt.bundle, out / "bundle", evaluation=to_json(evaluation))
     bundle = load_bundle(out / "bundle")
     write_report(
         out / "report.html",
@@ -121,29 +107,9 @@ def _run(config: RunConfig, process: Process, out: Path, listener: Listener) -> 
         metrics_path=out / "metrics.jsonl",
         environment=shown_environment(),
     )
-    _write_status(out, "done", best_step=best, certificate=evaluation.certificate.status)
+    verdict = evaluation.certificate.status
+    _write_status(out, "done", best_step=learnt.best_step, certificate=verdict, **chosen)
     return Run(out, bundle, evaluation)
-
-
-def _learn(
-    config: RunConfig, process: Process, out: Path, listener: Listener
-) -> tuple[Decoder, Weights, TrainingInfo, int | None]:
-    if config.model.type == "reference":
-        decoder, weights = reference_decoder(process)
-        return decoder, weights, TrainingInfo(steps=0, seconds=0.0, device="none"), None
-    objective = build_objective(config.model, process)
-    draws = build_draws(process, config.training, objective.noise)
-    listener.stage("Training")
-    trained = train(
-        objective,
-        draws,
-        config.training,
-        config.seed,
-        out,
-        lambda entry: listener.progress(entry, config.training.steps),
-    )
-    info = TrainingInfo(steps=trained.steps, seconds=trained.seconds, device=device_name())
-    return objective.decoder, trained.weights, info, trained.best_step
 
 
 def _open_directory(out: Path, config: RunConfig, process: Process, resume: bool) -> None:

@@ -15,6 +15,8 @@ from priorvae.processes import Gaussian, build_process
 from priorvae.training import train
 from priorvae.training.checkpoints import Checkpoints
 from priorvae.training.draws import RootDraws
+from priorvae.training.loop import compile_steps
+from priorvae.training.schedule import moving_average
 from tests.maps import lattice
 
 LENGTHSCALE = {
@@ -170,3 +172,56 @@ def test_checkpoints_keep_the_latest(tmp_path: Path) -> None:
         restored = checkpoints.restore(3, state)
     np.testing.assert_array_equal(restored["a"], [0, 3, 6])
     assert sorted(p.name for p in (tmp_path / "c").iterdir() if p.name.isdigit()) == ["2", "3"]
+
+
+def test_the_moving_average_is_the_one_written_by_hand() -> None:
+    averages = jnp.float32(1.0)
+    expected = 1.0
+    for step, value in enumerate([3.0, -2.0, 5.0, 0.5] * 5):
+        averages = moving_average(averages, jnp.float32(value), jnp.asarray(step), 0.8)
+        decay = min(0.8, (1 + step) / (10 + step))
+        expected = decay * expected + (1 - decay) * value
+    assert float(averages) == pytest.approx(expected, rel=1e-5)
+
+
+def test_averaged_weights_are_handed_on_and_resumed(process: Gaussian, tmp_path: Path) -> None:
+    settled = {
+        decay: train(*prepare(process, config), config, 7, tmp_path / str(decay))
+        for decay in (0.0, 0.9)
+        for config in [settings(ema_decay=decay)]
+    }
+    name = "layers.0.kernel"
+    assert not np.array_equal(settled[0.0].weights[name], settled[0.9].weights[name])
+    # The average does not act on the training itself.
+    last, averaged = (
+        s.state.params["decoder"]["weights"][name][...] for s in (settled[0.0], settled[0.9])
+    )
+    np.testing.assert_array_equal(last, averaged)
+    config = settings(ema_decay=0.9)
+    again = train(*prepare(process, config), config, 7, tmp_path / "0.9")
+    np.testing.assert_array_equal(again.weights[name], settled[0.9].weights[name])
+
+
+@pytest.mark.parametrize(
+    ("precision", "shown"), [("float32", "HIGHEST"), ("tensorfloat32", "HIGH")]
+)
+def test_products_are_asked_for_in_the_configured_precision(
+    process: Gaussian, precision: str, shown: str
+) -> None:
+    config = settings(matmul_precision=precision)
+    interval, state, _ = compile_steps(*prepare(process, config), config, 0)
+    text = interval.lower(state, jnp.arange(2), None).as_text()
+    assert f"precision = [{shown}, {shown}]" in text and "[DEFAULT, DEFAULT]" not in text
+
+
+def test_a_further_round_starts_with_the_weights_of_the_last(
+    process: Gaussian, tmp_path: Path
+) -> None:
+    config = settings()
+    first = train(*prepare(process, config), config, 7, tmp_path)
+    still = settings(learning_rate=1e-30, steps=10)
+    second = train(*prepare(process, still), still, 7, tmp_path, before=first)
+    assert (second.round, second.steps) == (2, 30)
+    for name, value in first.weights.items():
+        np.testing.assert_array_equal(second.weights[name], value)
+    assert (tmp_path / "checkpoints-2" / "30").is_dir()
