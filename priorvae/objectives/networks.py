@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from priorvae.config import RegressionConfig, TokensConfig
+from priorvae.config import RegressionConfig
 from priorvae.decoders.layers import (
     Activation,
     Dense,
@@ -58,16 +58,28 @@ def token_network(
     assert blocks is not None
     size, places = _places(process).shape
     outer, inner = _widths(config)
-    layers: list[Layer] = [Tokens(size, places), *_projection(outer, blocks)]
-    for _ in range(blocks.blocks):
-        if config.structure == "gmlp":
-            layers.append(Sum(((), _gated_block(size, outer, inner, blocks))))
-        else:
-            mixing = KernelAttention(size, places, blocks.heads or DEFAULT_HEADS, degrees)
-            layers.append(Sum(((), (LayerNorm(), *_projection(outer, blocks), mixing))))
-            layers.append(Sum(((), (LayerNorm(), Dense(inner), Activation("gelu"), Dense(outer)))))
-    head = _projection(inner, blocks)[:-1]
-    return (*layers, LayerNorm(), *head, Dense(1), Flatten(size))
+    activation = Activation(config.activation)
+    deeper = blocks.projection_layers - 1
+
+    def project(width: int) -> tuple[Layer, ...]:
+        """One dense layer, or two with an activation between them."""
+        return (Dense(width), *(activation, Dense(width)) * deeper)
+
+    def gated_block() -> tuple[Layer, ...]:
+        widen = (Dense(inner), activation, *(Dense(inner),) * deeper)
+        return (LayerNorm(), *widen, SpatialGate(size, normalise=True), *project(outer))
+
+    def attention_block() -> tuple[Layer, ...]:
+        mixing = KernelAttention(size, places, blocks.heads or DEFAULT_HEADS, degrees)
+        inside = (LayerNorm(), Dense(inner), activation, Dense(outer))
+        return (Sum(((), (LayerNorm(), *project(outer), mixing))), Sum(((), inside)))
+
+    block = (Sum(((), gated_block())),) if config.structure == "gmlp" else attention_block()
+    head = (Dense(inner), activation) * deeper
+    return (
+        Tokens(size, places), *project(outer), *block * blocks.blocks,
+        LayerNorm(), *head, Dense(1), Flatten(size),
+    )  # fmt: skip
 
 
 def given_weights(decoder: Decoder, process: Process) -> dict[str, np.ndarray]:
@@ -86,20 +98,6 @@ def given_weights(decoder: Decoder, process: Process) -> dict[str, np.ndarray]:
             lengthscales = np.geomspace(NEAREST, FURTHEST, shape[1])
             found[name] = _constant_series(shape, -np.log(2 * lengthscales**2))
     return found
-
-
-def _gated_block(size: int, outer: int, inner: int, blocks: TokensConfig) -> tuple[Layer, ...]:
-    """Liu et al. (2021), section 2; a second projection layer follows its activation."""
-    deeper = (Dense(inner),) * (blocks.projection_layers - 1)
-    gate = SpatialGate(size, normalise=True)
-    project_in = (Dense(inner), Activation("gelu"), *deeper)
-    return (LayerNorm(), *project_in, gate, *_projection(outer, blocks))
-
-
-def _projection(width: int, blocks: TokensConfig) -> tuple[Layer, ...]:
-    """Return one dense layer, or two with an activation between them."""
-    deeper = (Activation("gelu"), Dense(width)) * (blocks.projection_layers - 1)
-    return (Dense(width), *deeper)
 
 
 def _widths(config: RegressionConfig) -> tuple[int, int]:
