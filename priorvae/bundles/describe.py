@@ -11,12 +11,14 @@ from priorvae.bundles.info import (
     BoundaryInfo,
     BundleInfo,
     ConditionInfo,
+    FeaturesInfo,
     FunctionInfo,
     LayersInfo,
     ProcessInfo,
     TrainingInfo,
 )
-from priorvae.config import ProcessConfig
+from priorvae.config import ChoiceConfig, ProcessConfig
+from priorvae.decoders.features import FeatureMap
 from priorvae.decoders.spec import Decoder, Weights
 from priorvae.environment import git_commit
 from priorvae.processes.base import Process
@@ -42,6 +44,8 @@ def describe(
     level: str | None = None,
     iso3: str | None = None,
     training: TrainingInfo = UNTRAINED,
+    features: FeatureMap | None = None,
+    choice: ChoiceConfig | None = None,
 ) -> BundleInfo:
     """Return the metadata of a decoder that stands for a process, not yet evaluated.
 
@@ -56,6 +60,8 @@ def describe(
         level: Administrative level, such as `adm2`.
         iso3: Country.
         training: What the weights cost; nothing for an analytic decoder.
+        features: What continues the decoder between the areas, where it is known there.
+        choice: Why this decoder, where it was chosen by `type: auto`.
     """
     from priorvae import __version__
 
@@ -78,10 +84,12 @@ def describe(
         num_areas=len(process.areas),
         layers=_layers(process),
         decoder=decoder.records(),
+        features=_features(features),
         dtype=str(next(iter(weights.values())).dtype),  # type: ignore[arg-type]
         areas_sha256=process.areas.fingerprint(),
         boundary=_boundary(process.areas),
         training=training,
+        choice=choice,
     )
 
 
@@ -99,6 +107,13 @@ def _process(process: Process, config: ProcessConfig) -> ProcessInfo:
 
 def _layers(process: Process) -> LayersInfo | None:
     return None if process.layers is None else LayersInfo(**process.layers._asdict())
+
+
+def _features(features: FeatureMap | None) -> FeaturesInfo | None:
+    if features is None:
+        return None
+    box, layers = features.box, features.network.records()
+    return FeaturesInfo(low=box.low, high=box.high, layers=layers)
 
 
 def _conditions(conditions: tuple[Condition, ...]) -> tuple[ConditionInfo, ...]:

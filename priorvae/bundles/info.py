@@ -7,6 +7,7 @@ from typing import Any, Literal, Self
 import pydantic
 from pydantic import BaseModel, ConfigDict, NonNegativeFloat, NonNegativeInt, PositiveInt
 
+from priorvae.config import ChoiceConfig
 from priorvae.processes.conditions import Condition
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "BundleInfo",
     "CertificateInfo",
     "ConditionInfo",
+    "FeaturesInfo",
     "FileInfo",
     "FunctionInfo",
     "LayersInfo",
@@ -107,6 +109,20 @@ class ProcessInfo(_Part):
     function: FunctionInfo | None = None
 
 
+class FeaturesInfo(_Part):
+    """What continues a decoder between its areas; see `priorvae.decoders.features.FeatureMap`.
+
+    Attributes:
+        low: South-west corner of the box where it holds, in km on the map's projection.
+        high: North-east corner.
+        layers: Layer records, from coordinates to features.
+    """
+
+    low: tuple[float, float]
+    high: tuple[float, float]
+    layers: list[dict[str, Any]]
+
+
 class BoundaryInfo(_Part):
     """Where the map came from."""
 
@@ -118,12 +134,21 @@ class BoundaryInfo(_Part):
     extent_km: float | None
 
 
+class RoundInfo(_Part):
+    """One round of training: what it had that the one before had not, and what failed after it."""
+
+    steps: NonNegativeInt
+    changes: str
+    failed: list[str]
+
+
 class TrainingInfo(_Part):
     """What the weights cost, or zeros for an analytic decoder."""
 
     steps: NonNegativeInt
     seconds: NonNegativeFloat
     device: str
+    rounds: list[RoundInfo] = []
 
 
 class FileInfo(_Part):
@@ -160,9 +185,11 @@ class BundleInfo(_Part):
     num_areas: PositiveInt
     layers: LayersInfo | None = None
     decoder: list[dict[str, Any]]
+    features: FeaturesInfo | None = None
     dtype: Literal["float32", "float64"]
     areas_sha256: str
     boundary: BoundaryInfo
     training: TrainingInfo
+    choice: ChoiceConfig | None = None
     certificate: CertificateInfo = CertificateInfo(status="not evaluated")
     files: dict[str, FileInfo] = {}

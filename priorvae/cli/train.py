@@ -32,7 +32,13 @@ def train(
     settings = load_config(config, set_ or [])
     directory = out or Path("runs") / settings.name
     with show_progress() as listener:
-        run = train_run(settings, out=directory, resume=resume, listener=listener)
+        run = train_run(
+            settings,
+            out=directory,
+            resume=resume,
+            listener=listener,
+            explain=lambda choice: typer.echo(choice.text()),
+        )
     certificate = run.evaluation.certificate
     typer.echo(f"certificate  {certificate.summary()}")
     typer.echo(f"bundle       {directory / 'bundle'}")
