@@ -15,12 +15,26 @@ DATA := builtin:sids2
 FAMILY := poisson
 FORMULA := SID79 ~ I(NWBIR79 / BIR79) + offset(log(BIR79))
 
+# The benchmark of decoders, its rivals, and the CPU seconds that each rival is given.
+BENCH ?= artifacts/runs/decoders
+DECODERS ?= $(wildcard configs/georgia-*.yaml)
+TASK ?= configs/georgia-matern32-gatedlinear.yaml
+RIVALS ?= MLPDeepRV gMLPDeepRV gMLPDeepRV-adamw
+SECONDS ?= 600
+SEEDS ?= 20
+AREAS ?=
+MAPS ?=
+SIZES := own $(AREAS:%=-%)
+RIVALS_STAMP := .venv-rivals/.installed
+RIVAL_FILES := $(foreach r,$(RIVALS),$(foreach n,$(SIZES),$(BENCH)/rivals/$(r)$(n:own=).npz))
+ONE_THREAD := env OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 XLA_FLAGS=--xla_cpu_multi_thread_eigen=false
+
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test test-slow lint types format artifacts certificates bench-simulate constraints clean
+.PHONY: help setup demo test test-slow lint types format artifacts certificates bench-simulate bench-decoders bench-seeds constraints clean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(STAMP) ## Create .venv and install the package and its tools, pinned
 
@@ -67,12 +81,40 @@ artifacts: setup ## Rebuild the released bundle from its configuration
 	cp -r artifacts/runs/$(NAME)/bundle artifacts/$(NAME)
 
 certificates: setup ## Train every configuration and print a table of their certificates
-	JAX_ENABLE_X64=1 JAX_NUM_CPU_DEVICES=4 $(BIN)/python scripts/certificates.py \
-	  artifacts/runs/certificates $(wildcard configs/*.yaml)
+	$(BIN)/priorvae bench decoders $(wildcard configs/*.yaml) --posterior \
+	  --out artifacts/runs/certificates
 
 bench-simulate: setup ## Time the simulators against a factorisation for each draw
 	$(BIN)/priorvae bench simulate $(foreach n,159 500 2000 8000 50000,--areas $(n)) \
 	  --training $(CONFIG)
+
+bench-decoders: setup $(RIVAL_FILES) ## Train Georgia's decoders and dl4bi's; one table (AREAS="500 3100")
+	$(ONE_THREAD) $(BIN)/priorvae bench decoders $(DECODERS) --out $(BENCH) \
+	  $(RIVAL_FILES:%=--rival %) $(AREAS:%=--areas %) $(MAPS:%=--map %)
+
+bench-seeds: setup ## Train Georgia's decoders from 20 seeds each: failures, medians, worst (SEEDS=20)
+	$(ONE_THREAD) $(BIN)/priorvae bench decoders $(DECODERS) --out $(BENCH) --seeds $(SEEDS)
+
+# A task for each size, named by its number of areas, and the draws of each recipe on it.
+$(BENCH)/rivals/task.npz: | $(STAMP)
+	$(BIN)/priorvae bench problem $(TASK) --out $@
+
+$(BENCH)/rivals/task-%.npz: | $(STAMP)
+	$(BIN)/priorvae bench problem $(TASK) --areas $* --out $@
+
+define RIVAL_RULE
+$(BENCH)/rivals/$(1)$(2).npz: $(BENCH)/rivals/task$(2).npz $(RIVALS_STAMP)
+	$(ONE_THREAD) .venv-rivals/bin/python scripts/bench_rivals.py $$< --recipe $(1) \
+	  --seconds $(SECONDS) --out $$@
+endef
+$(foreach r,$(RIVALS),$(foreach n,$(SIZES),$(eval $(call RIVAL_RULE,$(r),$(n:own=)))))
+
+# Another package, which needs other versions of everything: an environment to be thrown away.
+$(RIVALS_STAMP): scripts/rivals-constraints.txt
+	rm -rf .venv-rivals
+	$(PYTHON) -m venv .venv-rivals
+	.venv-rivals/bin/python -m pip install -qq --no-compile --constraint $< 'dl4bi[cpu]==0.1.3'
+	@touch $@
 
 constraints: ## Renew constraints.txt from the newest releases
 	rm -rf .venv-constraints

@@ -11,7 +11,7 @@ import typer
 from priorvae.cli.progress import show_progress
 
 if TYPE_CHECKING:
-    from priorvae.pipeline import SimulationTiming, TrainingShare
+    from priorvae.pipeline import DecoderRow, SeedSummary, SimulationTiming, TrainingShare
 
 __all__ = ["app"]
 
@@ -67,6 +67,79 @@ def simulate(
         if share is not None:
             record["training"] = {**share._asdict(), "share": share.share}
         out.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+
+
+@app.command()
+def decoders(
+    configs: Annotated[list[Path], typer.Argument(help="YAML configurations.")],
+    rival: Annotated[
+        list[Path] | None,
+        typer.Option(help="Draws that scripts/bench_rivals.py wrote; repeatable."),
+    ] = None,
+    areas: Annotated[
+        list[int] | None,
+        typer.Option(min=4, help="Also on a made-up map of so many areas; repeatable."),
+    ] = None,
+    map: Annotated[
+        list[str] | None, typer.Option(help="Also on this map: a file, builtin:NAME; repeatable.")
+    ] = None,
+    seeds: Annotated[int, typer.Option(min=1, help="Trainings of each, from so many seeds.")] = 1,
+    posterior: Annotated[
+        bool, typer.Option("--posterior", help="Compare posteriors too, where they are asked for.")
+    ] = False,
+    out: Annotated[
+        Path, typer.Option(help="Directory of the runs and tables; runs done are not done again.")
+    ] = Path("runs/decoders"),
+) -> None:
+    """Fidelity, training and gradient cost of decoders, rivals' among them, in one table."""
+    from priorvae.cli.tables import decoder_tables, save, show
+    from priorvae.config import load_config
+    from priorvae.pipeline import bench_decoders, map_folder, over_seeds, read_rival, variants
+
+    rivals = [read_rival(path) for path in rival or ()]
+    maps = [*(map_folder(number, out / "maps") for number in areas or ()), *(map or ())]
+    wanted = variants(
+        [load_config(p) for p in configs], maps=maps, seeds=seeds, posterior=posterior
+    )
+    with show_progress() as listener:
+        rows = bench_decoders(wanted, out=out, rivals=rivals, listener=listener)
+    summaries = over_seeds(rows) if seeds > 1 else []
+    tables = decoder_tables(rows, summaries)
+    show(tables)
+    save(tables, out / "table.md")
+    _save_decoders(rows, summaries, out / "table.json")
+
+
+@app.command()
+def problem(
+    config: Annotated[Path, typer.Argument(help="YAML configuration.")],
+    out: Annotated[Path, typer.Option(help="File to write, .npz; must not exist.")],
+    areas: Annotated[
+        int | None, typer.Option(min=4, help="On a made-up map of so many areas.")
+    ] = None,
+) -> None:
+    """Write what another package needs to train a decoder of a configuration's prior."""
+    from priorvae.config import load_config
+    from priorvae.pipeline import map_folder, variants, write_problem
+
+    maps = [] if areas is None else [map_folder(areas, out.parent / "maps")]
+    write_problem(variants([load_config(config)], maps=maps)[-1], out)
+
+
+def _save_decoders(
+    rows: Sequence[DecoderRow], summaries: Sequence[SeedSummary], path: Path
+) -> None:
+    import json
+    from dataclasses import asdict
+
+    from priorvae.environment import environment
+
+    record = {
+        "environment": environment(),
+        "decoders": [{**asdict(row), "ratio": row.ratio} for row in rows],
+        "seeds": [summary._asdict() for summary in summaries],
+    }
+    path.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
 
 
 def _print(
