@@ -81,5 +81,5 @@ def test_a_network_dearer_than_a_factorisation_is_flagged_in_numpyro() -> None:
     assert flags(published_gmlp(1000))["numpyro"]
     note = engine_notes(published_gmlp(159))[0]
     assert "exact inference is faster on this map" in note.note
-    share = multiplications(published_gmlp(159)) / (0.5 * 159**3)
+    share = multiplications(published_gmlp(159)) / 3 / (0.5 * 159**3)
     assert np.isclose(float(note.note.split("about ")[1].split(" times")[0]), share, rtol=0.05)
