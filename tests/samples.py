@@ -2,9 +2,16 @@
 
 from typing import Any
 
+import numpy as np
+
 from priorvae.bundles import Bundle, describe
-from priorvae.config import ProcessConfig
-from priorvae.objectives import reference_decoder
+from priorvae.config import (
+    CosineFeaturesConfig,
+    PiVAEConfig,
+    ProcessConfig,
+    RootWeightsConfig,
+)
+from priorvae.objectives import build_objective, finished, reference_decoder
 from priorvae.processes import GP, Condition, Gaussian
 from priorvae.processes.build import read_process
 
@@ -18,6 +25,27 @@ def reference_bundle(
     info = describe(decoder, weights, process, config, name="test", type="reference", seed=3)
     fixed = {"created": "2026-01-01T00:00:00+00:00", "git_commit": None, **changes}
     return Bundle(info.model_copy(update=fixed), process.areas, weights, arrays=process.arrays)
+
+
+def places_bundle(process: Gaussian, number: int = 40) -> Bundle:
+    """A piVAE as its training starts with it, as a bundle: it knows other places too."""
+    weights = RootWeightsConfig(sweeps=20)
+    features = CosineFeaturesConfig(number=number)
+    model = PiVAEConfig(type="piVAE", features=features, weights=weights)
+    objective = build_objective(model, process)
+    start = objective.initial(0).decoder.weights
+    found = finished(objective, {name: np.asarray(v[...]) for name, v in start.items()})
+    info = describe(
+        found.decoder,
+        found.weights,
+        process,
+        config_of(process),
+        name="test",
+        type="piVAE",
+        seed=3,
+        features=found.features,
+    )
+    return Bundle(info, process.areas, found.weights, features=found.features)
 
 
 def config_of(process: Gaussian) -> ProcessConfig:

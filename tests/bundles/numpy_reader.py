@@ -40,7 +40,7 @@ def decode(info: dict[str, Any], weights: dict[str, Array], z: Array, theta: Arr
         w = {
             k.split(".")[2]: v.astype(float)
             for k, v in weights.items()
-            if k.split(".")[1] == str(i)
+            if k.startswith(f"layers.{i}.")
         }
         match layer["kind"]:
             case "dense":
