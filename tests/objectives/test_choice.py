@@ -1,5 +1,6 @@
 """`type: auto`: every kind of process leads to its decoder, and the rival is named."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -202,6 +203,19 @@ def _within(made: GP, hyper: dict[str, float], kept: np.ndarray, bounds: Certifi
     ]
     assert bounds.bures_wasserstein == 0.01
     return all(figure <= bound / 2 for figure, bound in figures)
+
+
+def test_the_documented_latents_of_georgia(repository: Path) -> None:
+    page = (repository / "docs" / "explanation" / "choosing.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (0\.\d+) \| (\d+) \| (\d+) \| (\d+) \|$", page, re.MULTILINE)
+    assert len(rows) == 4
+    areas = read_areas("builtin:georgia")
+    for low, *documented in rows:
+        made = [gp(areas, k, {**WIDE, "low": float(low)}) for k in ("matern12", "matern32", "rbf")]
+        found = [latents_needed(each, CertificateConfig()).number for each in made]
+        assert found == [int(number) for number in documented], low
+    basis = hilbert_basis(gp(areas))
+    assert basis is not None and round(basis.total, -3) == 95_000
 
 
 # HSGP -------------------------------------------------------------------------------------------

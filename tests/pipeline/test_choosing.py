@@ -164,7 +164,12 @@ def test_the_command_says_what_it_chose_and_leaves_it_everywhere(tmp_path: Path)
 def test_a_run_that_was_stopped_goes_on_to_the_same_bytes(kernel: str, tmp_path: Path) -> None:
     lengthscale = {**LENGTHSCALE, "low": 0.2 if kernel == "matern32" else 0.8}
     process = {"kind": "gp", "kernel": kernel, "lengthscale": lengthscale}
-    config = auto({**SHORT, "steps": 160}, areas={"source": "grid:4x5"}, process=process)
+    config = auto(
+        {**SHORT, "steps": 160, "rounds": 1},
+        areas={"source": "grid:4x5"},
+        process=process,
+        certificate={"num_draws": 100},
+    )
     whole = train_run(config, out=tmp_path / "whole")
     assert whole.evaluation.certificate.passed, whole.evaluation.certificate.summary()
 
