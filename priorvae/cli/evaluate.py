@@ -21,7 +21,7 @@ def evaluate(
     ] = None,
     posterior: Annotated[
         bool,
-        typer.Option(help="Compare posteriors with exact inference on the data the bundle names."),
+        typer.Option(help="Compare posteriors with exact ones, and calibrate, as the bundle asks."),
     ] = True,
     seed: Annotated[
         int | None, typer.Option(min=0, help="Seed of the draws; else the bundle's own.")

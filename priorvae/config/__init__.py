@@ -40,7 +40,6 @@ from priorvae.config.spatial import SpatialConfig
 from priorvae.config.training import TrainingConfig
 
 __all__ = [
-    "CalibrationConfig",
     "AR1Config",
     "AggregatedConfig",
     "AlternativeConfig",
@@ -50,6 +49,7 @@ __all__ = [
     "BYM2Config",
     "BoundConfig",
     "CARConfig",
+    "CalibrationConfig",
     "CertificateConfig",
     "ChoiceConfig",
     "CosineFeaturesConfig",

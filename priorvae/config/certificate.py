@@ -62,10 +62,10 @@ class CalibrationConfig(Section):
 
     datasets: Annotated[int, Field(ge=40)] = 500
     family: Literal["poisson", "binomial"] = "poisson"
-    mean_count: PositiveFloat = 20.0
+    mean_count: PositiveFloat = 5.0
     areas: PositiveInt = 3
-    warmup: PositiveInt = 500
-    samples: PositiveInt = 1000
+    warmup: PositiveInt = 300
+    samples: PositiveInt = 600
     thinning: PositiveInt = 10
     pvalue: Annotated[float, Field(gt=0, lt=1)] = 0.01
 

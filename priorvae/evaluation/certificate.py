@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from priorvae.config import CertificateConfig, PosteriorConfig
+from priorvae.config import CalibrationConfig, CertificateConfig, PosteriorConfig
+from priorvae.evaluation.calibration import Calibration
 from priorvae.evaluation.posterior import PosteriorFidelity
 from priorvae.evaluation.prior import PriorFidelity, shortfall
 
@@ -18,8 +19,8 @@ class Figure:
     """One figure of the certificate.
 
     Attributes:
-        name: Its field in `PriorFidelity.points` or `PosteriorFidelity`.
-        part: `prior` or `posterior`.
+        name: Its field in `PriorFidelity.points` or `PosteriorFidelity`, or `calibration_pvalue`.
+        part: `prior`, `posterior` or `calibration`.
         label: Its name in plain words.
         value: The figure, worst over what was judged.
         low: Least value allowed, or None.
@@ -121,7 +122,10 @@ class Certificate:
 
 
 def certify(
-    prior: PriorFidelity, posterior: PosteriorFidelity | None, config: CertificateConfig
+    prior: PriorFidelity,
+    posterior: PosteriorFidelity | None,
+    config: CertificateConfig,
+    calibration: Calibration | None = None,
 ) -> Certificate:
     """Judge a bundle by the thresholds of its configuration.
 
@@ -129,10 +133,13 @@ def certify(
         prior: Its prior fidelity.
         posterior: Its posterior fidelity; None where it was not measured.
         config: The thresholds. Those of a posterior that was not measured are not judged.
+        calibration: Its simulation-based calibration; None where it was not measured.
     """
     figures = [*_prior_figures(prior, config)]
     if posterior is not None:
         figures += _posterior_figures(posterior, config.posterior or _published_bounds())
+    if calibration is not None:
+        figures.append(_calibration_figure(calibration, config.calibration or CalibrationConfig()))
     # NaN compares false with everything, so it fails.
     status = "passed" if all(figure.passed for figure in figures) else "failed"
     return Certificate(status, tuple(figures), config.model_dump(mode="json"))
@@ -206,6 +213,11 @@ def _posterior_figures(posterior: PosteriorFidelity, bounds: PosteriorConfig) ->
         "coverage", "Exact draws inside the decoder's 95 % intervals", p.coverage,
         bounds.coverage_low, bounds.coverage_high, null=p.coverage_floor,
     )  # fmt: skip
+    if p.importance_fraction is not None and bounds.importance_fraction is not None:
+        yield figure(
+            "importance_fraction", "Effective fraction of weights to the exact posterior",
+            p.importance_fraction, bounds.importance_fraction, None,
+        )  # fmt: skip
     names = ", ".join(h.name.removeprefix("f_") for h in p.hyperparameters)
     if not p.hyperparameters:
         return
@@ -213,6 +225,15 @@ def _posterior_figures(posterior: PosteriorFidelity, bounds: PosteriorConfig) ->
         "hyper_pvalue", f"Family-wise p-value of equal posteriors of {names}",
         p.familywise_pvalue(), bounds.hyper_pvalue, None,
     )  # fmt: skip
+
+
+def _calibration_figure(calibration: Calibration, bounds: CalibrationConfig) -> Figure:
+    label = (
+        f"Family-wise p-value of uniform ranks in {calibration.datasets} data sets, least for "
+        f"{calibration.worst.name}"
+    )
+    value = calibration.familywise_pvalue()
+    return _figure("calibration_pvalue", "calibration", label, value, bounds.pvalue, None)
 
 
 def _figure(

@@ -12,6 +12,7 @@ from typing import Any
 import pydantic
 
 from priorvae.errors import BundleError
+from priorvae.evaluation.calibration import Calibration
 from priorvae.evaluation.certificate import Certificate
 from priorvae.evaluation.posterior import PosteriorFidelity
 from priorvae.evaluation.prior import PriorFidelity
@@ -30,6 +31,7 @@ class Evaluation:
         posterior: Posterior fidelity, where it was measured.
         certificate: The verdict.
         seconds: Seconds each part took.
+        calibration: Simulation-based calibration, where it was asked for.
         format_version: Version of the file's format.
     """
 
@@ -37,6 +39,7 @@ class Evaluation:
     posterior: PosteriorFidelity | None
     certificate: Certificate
     seconds: dict[str, float]
+    calibration: Calibration | None = None
     format_version: int = FORMAT_VERSION
 
 

@@ -39,12 +39,14 @@ def evaluate_bundle(
     Args:
         bundle: The bundle.
         process: That process.
-        config: What to measure and the thresholds; the posterior's part where it names data.
+        config: What to measure and the thresholds; the posterior's part where it names data, and
+            calibration where it asks for it.
         seed: Seed of the draws, the permutations and the sampler.
-        even_if_failed: Whether to compare posteriors where the prior has failed already.
+        even_if_failed: Whether to go on to posteriors where the prior has failed already.
 
     Raises:
-        ProcessError: Posteriors are asked for, and the process has no exact one.
+        ProcessError: Posteriors are asked for, and the process has no exact one; or calibration,
+            and a hyperparameter is a category.
     """
     import jax
 
@@ -61,7 +63,16 @@ def evaluate_bundle(
         exact = require_comparable(process)
         posterior = posterior_fidelity(posterior_key, bundle, exact, config.posterior)
         seconds["posterior"] = time.perf_counter() - start
-    return Evaluation(prior, posterior, certify(prior, posterior, config), seconds)
+    calibration = None
+    if config.calibration is not None and wanted:
+        from priorvae.evaluation.calibration import calibrate
+
+        start = time.perf_counter()
+        calibration_key = jax.random.fold_in(jax.random.key(seed), 2)
+        calibration = calibrate(calibration_key, bundle, process, config.calibration)
+        seconds["calibration"] = time.perf_counter() - start
+    certificate = certify(prior, posterior, config, calibration)
+    return Evaluation(prior, posterior, certificate, seconds, calibration)
 
 
 def _measure_prior(

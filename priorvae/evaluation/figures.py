@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from matplotlib.colors import Normalize, TwoSlopeNorm
+from scipy import stats
 from scipy.spatial.distance import cdist
 
 from priorvae.config import CertificateConfig
+from priorvae.evaluation.calibration import Calibration, RankHistogram
 from priorvae.evaluation.drawing import (
     DECODER,
     PROCESS,
@@ -30,6 +32,7 @@ from priorvae.processes.conditions import Condition
 
 if TYPE_CHECKING:
     import jax
+    from matplotlib.axes import Axes
 
     from priorvae.areas.types import Areas
 
@@ -39,10 +42,13 @@ __all__ = [
     "loss_figure",
     "posterior_figures",
     "prior_figures",
+    "rank_figure",
     "threshold_figure",
 ]
 
-PRIOR, TRAINING, POSTERIOR = "prior", "training", "posterior"
+PRIOR, TRAINING, POSTERIOR, CALIBRATION = "prior", "training", "posterior", "calibration"
+RANK_COLUMNS = 3
+"""Histograms of ranks in a row."""
 SMALLEST_SHARE = 1e-4
 NUM_SHOWN = 3
 """Draws of each side in a row of maps."""
@@ -378,6 +384,43 @@ def posterior_figures(fidelity: PosteriorFidelity) -> list[ReportFigure]:
         _scatter(*sds, "sd", f"mean ratio {fidelity.sd_ratio:.3f}"),
         *(_density(hyper) for hyper in fidelity.hyperparameters),
     ]
+
+
+def rank_figure(calibration: Calibration) -> ReportFigure:
+    """Show the ranks of true values among posterior draws, a histogram for each quantity."""
+    quantities = calibration.quantities
+    columns = min(len(quantities), RANK_COLUMNS)
+    rows = -(-len(quantities) // columns)
+    with new_figure(2.4 * columns, 2.2 * rows, rows, columns) as (figure, axes):
+        every = list(np.atleast_1d(axes).flat)
+        for panel in every[len(quantities) :]:
+            panel.set_axis_off()
+        for panel, quantity in zip(every, quantities, strict=False):
+            _draw_ranks(panel, quantity, calibration)
+        uri = finish(figure)
+    worst = calibration.worst
+    return ReportFigure(
+        CALIBRATION,
+        "Ranks of true values among posterior draws",
+        "The line is what equal ranks would give; 99 of 100 bars should end within the band.",
+        f"Histograms of ranks of {', '.join(q.name for q in quantities)} over "
+        f"{calibration.datasets} data sets; the least uniform is {worst.name}, with p = "
+        f"{worst.pvalue:.2g}.",
+        uri,
+        wide=True,
+    )
+
+
+def _draw_ranks(axes: Axes, quantity: RankHistogram, calibration: Calibration) -> None:
+    expected = np.array(quantity.expected)
+    edges = np.concatenate([[0.0], np.cumsum(expected) / expected.sum()])
+    total = calibration.datasets
+    low, high = (stats.binom.ppf(q, total, expected / total) for q in (0.005, 0.995))
+    axes.stairs(high, edges, baseline=low, fill=True, color=PROCESS, alpha=0.15)
+    axes.stairs(expected, edges, color=PROCESS, linestyle="--", baseline=None)
+    axes.stairs(quantity.counts, edges, color=DECODER, fill=True, alpha=0.55)
+    axes.set(xlim=(0, 1), ylim=(0, None), title=quantity.name, xlabel="rank")
+    axes.set_xticks([0, 0.5, 1], ["lowest", "", "highest"])
 
 
 def _scatter(

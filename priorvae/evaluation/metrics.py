@@ -31,6 +31,7 @@ __all__ = [
 SMALLEST_CORRELATION = 0.1
 """Below this mean neighbour correlation a ratio would be nought over nought (an alpha of 0)."""
 
+
 class SdRatio(NamedTuple):
     """Marginal standard deviations, decoder over process."""
 

@@ -77,6 +77,7 @@ def collect_figures(
         figures.threshold_figure(evaluation.prior, config),
         *figures.prior_figures(views, areas, process.layers),
         *(figures.posterior_figures(evaluation.posterior) if evaluation.posterior else ()),
+        figures.rank_figure(evaluation.calibration) if evaluation.calibration else None,
         figures.loss_figure(metrics_path) if metrics_path and metrics_path.is_file() else None,
     ]
     return [figure for figure in found if figure is not None]
@@ -117,7 +118,7 @@ def render_report(
         areas=areas,
         sections={
             name: [figure for figure in figures if figure.section == name]
-            for name in ("prior", "posterior", "training")
+            for name in ("prior", "posterior", "calibration", "training")
         },
         hyperparameters=_hyperparameters(bundle_info),
         engines=engine_notes(_decoder(bundle_info)),

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from priorvae.inference.effect import spatial_effect
     from priorvae.inference.exact import ExactPrior
     from priorvae.inference.formula import Formula, parse_formula
+    from priorvae.inference.importance import log_importance_weights, smooth
     from priorvae.inference.maps import draw_posterior
     from priorvae.inference.output import write_fit
     from priorvae.inference.prior import SpatialPrior
@@ -38,9 +39,11 @@ __all__ = [
     "infer",
     "join_by_id",
     "load_data",
+    "log_importance_weights",
     "parameter_table",
     "parse_formula",
     "read_table",
+    "smooth",
     "spatial_effect",
     "write_fit",
 ]
@@ -63,9 +66,11 @@ _HOME = {
     "infer": "run",
     "join_by_id": "data",
     "load_data": "run",
+    "log_importance_weights": "importance",
     "parameter_table": "summary",
     "parse_formula": "formula",
     "read_table": "data",
+    "smooth": "importance",
     "spatial_effect": "effect",
     "write_fit": "output",
 }

@@ -68,7 +68,7 @@ class ImportanceWeights(NamedTuple):
     fraction: float
     """Effective fraction of the draws after reweighting; 1 if the decoder is the prior."""
     pareto_k: float | None
-    """Estimated tail index; None where all weights are equal to a thousandth, or some are nought."""
+    """Estimated tail index; None where all weights are equal to a thousandth, or one is nought."""
     log_weights: np.ndarray
     """Normalised smoothed log weights, in the shape of the draws."""
     folded: float = 0.0

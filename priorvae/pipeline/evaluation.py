@@ -35,7 +35,8 @@ def evaluate_path(
     Args:
         bundle: Directory of the bundle.
         out: Directory to write; may exist, but not hold an evaluation.
-        posterior: Whether to compare posteriors, where the bundle's thresholds name data.
+        posterior: Whether to compare posteriors and to calibrate, where the bundle's thresholds
+            ask for it.
         seed: Seed of the draws; the bundle's own where None.
         function: The user's function that the bundle stands for, `module:name`: consent to import
             it. Only a bundle of `kind: function` needs it.
@@ -48,7 +49,7 @@ def evaluate_path(
     loaded = load_bundle(bundle)
     config = _thresholds(loaded)
     if not posterior:
-        config = config.model_copy(update={"posterior": None})
+        config = config.model_copy(update={"posterior": None, "calibration": None})
     process = loaded.process(function)
     seed = loaded.info.seed if seed is None else seed
     result = evaluate_bundle(loaded, process, config, seed=seed)

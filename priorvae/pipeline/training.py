@@ -15,6 +15,7 @@ from priorvae.bundles import Bundle, load_bundle, write_bundle
 from priorvae.config import ChoiceConfig, RunConfig, dump_config, load_config
 from priorvae.environment import environment, shown_environment
 from priorvae.errors import InputError
+from priorvae.evaluation.calibration import require_continuous
 from priorvae.evaluation.comparison import observed_data, require_comparable
 from priorvae.evaluation.document import Evaluation, from_json, to_json
 from priorvae.evaluation.report import write_report
@@ -77,6 +78,8 @@ def train_run(
         require_comparable(process)
         # Data that cannot be used are better refused before training than after it.
         observed_data(process, config.certificate.posterior)
+    if config.certificate.calibration is not None:
+        require_continuous(process)
     _open_directory(out, config, process, resume)
     if _status(out).get("status") == "done":
         return _finished(out)
