@@ -93,6 +93,7 @@ def bench_decoders(
     *,
     out: Path,
     rivals: Sequence[Rival] = (),
+    seconds: float = 1.5,
     listener: Listener | None = None,
 ) -> list[DecoderRow]:
     """Train every configuration, judge it, and time a gradient; judge rivals beside them.
@@ -105,20 +106,21 @@ def bench_decoders(
         configs: What to train; see `variants`.
         out: Directory of the run directories.
         rivals: Decoders of other packages, known by their draws.
+        seconds: CPU seconds that each gradient is measured over.
         listener: Told about the stages.
 
     Raises:
         InputError: A configuration cannot be used, or `out` holds a run of another one.
     """
     listener = listener or Silent()
-    exact = _ExactGradients(listener)
+    timer = _Timer(seconds, listener)
     # All of them before the first is trained: a mistake in the last shows at once.
     processes = _processes(configs)
     rows = []
     for config, process in zip(configs, processes, strict=True):
-        rows.append(_ours(config, process, out, exact, listener))
+        rows.append(_ours(config, process, out, timer, listener))
         jax.clear_caches()  # of programs that the next training cannot use
-    return rows + [_theirs(rival, exact, listener) for rival in rivals]
+    return rows + [_theirs(rival, timer, listener) for rival in rivals]
 
 
 def _processes(configs: Sequence[RunConfig]) -> list[Process]:
@@ -136,7 +138,7 @@ def _task(config: RunConfig) -> str:
 
 
 def _ours(
-    config: RunConfig, process: Process, out: Path, exact: _ExactGradients, listener: Listener
+    config: RunConfig, process: Process, out: Path, timer: _Timer, listener: Listener
 ) -> DecoderRow:
     listener.stage(f"{config.name}, seed {config.seed}")
     directory = out / config.name
@@ -158,8 +160,8 @@ def _ours(
         certificate=run.evaluation.certificate.status,
         cpu_seconds=cost.seconds,
         steps=run.bundle.info.training.steps,
-        gradient=_gradients(run.bundle),
-        exact_gradient=exact.of(process),
+        gradient=timer.decoder(run.bundle),
+        exact_gradient=timer.exact(process),
     )
 
 
@@ -183,7 +185,7 @@ def _run(config: RunConfig, directory: Path, cost: Cost, listener: Listener) -> 
     return run
 
 
-def _theirs(rival: Rival, exact: _ExactGradients, listener: Listener) -> DecoderRow:
+def _theirs(rival: Rival, timer: _Timer, listener: Listener) -> DecoderRow:
     listener.stage(f"{rival.package} {rival.type} on {rival.config.name}")
     known: dict[str, Any] = {
         "name": rival.package,
@@ -201,7 +203,7 @@ def _theirs(rival: Rival, exact: _ExactGradients, listener: Listener) -> Decoder
         figures=figures,
         null=null,
         gradient={"float32": rival.gradient_seconds},
-        exact_gradient=exact.of(rival.process),
+        exact_gradient=timer.exact(rival.process),
     )
 
 
@@ -244,30 +246,34 @@ def _figures(prior: PriorFidelity) -> _Judged:
     return _Judged(figures, null)
 
 
-def _gradients(prior: SpatialPrior) -> dict[str, float]:
-    return {dtype: gradient_seconds(prior, dtype) for dtype in ("float32", "float64")}
-
-
 @final
-class _ExactGradients:
-    """The exact process's gradient, timed once for each process of the run."""
+class _Timer:
+    """Times gradients; the exact process's once for each process of the run."""
 
-    def __init__(self, listener: Listener) -> None:
-        self._listener = listener
+    def __init__(self, seconds: float, listener: Listener) -> None:
+        self._seconds, self._listener = seconds, listener
         self._known: dict[str, float | None] = {}
 
-    def of(self, process: Process) -> float | None:
-        """Return its CPU seconds, or None where there is no exact inference to compare with."""
+    def decoder(self, prior: SpatialPrior) -> dict[str, float]:
+        """Return a decoder's CPU seconds by float type."""
+        return {dtype: self._measured(prior, dtype) for dtype in ("float32", "float64")}
+
+    def exact(self, process: Process) -> float | None:
+        """Return the exact process's, or None where there is no exact inference."""
         key = repr((process.kind, process.conditions, process.fixed, process.areas.fingerprint()))
         if key not in self._known:
             self._listener.stage(f"Exact gradient, {process.size} values")
-            self._known[key] = self._measured(process)
+            self._known[key] = self._exact(process)
         return self._known[key]
 
-    def _measured(self, process: Process) -> float | None:
+    def _exact(self, process: Process) -> float | None:
         if not isinstance(process, Gaussian) or process.size > _LARGEST_EXACT:
             return None
         try:
-            return gradient_seconds(ExactPrior(process), "float64")
+            prior = ExactPrior(process)
         except ProcessError:
             return None  # a singular covariance
+        return self._measured(prior, "float64")
+
+    def _measured(self, prior: SpatialPrior, dtype: str) -> float:
+        return gradient_seconds(prior, dtype, seconds=self._seconds)

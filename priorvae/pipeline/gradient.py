@@ -22,7 +22,7 @@ _RUNS = 5
 _LARGEST = 20_000
 
 
-def gradient_seconds(prior: SpatialPrior, dtype: str, *, seconds: float = 0.3) -> float:
+def gradient_seconds(prior: SpatialPrior, dtype: str, *, seconds: float = 1.5) -> float:
     """Return the CPU seconds of one gradient of a log density over latents and hyperparameters.
 
     The density is that of a Poisson regression on counts of 1,
@@ -37,7 +37,7 @@ def gradient_seconds(prior: SpatialPrior, dtype: str, *, seconds: float = 0.3) -
     Args:
         prior: A bundle, or the process itself (`ExactPrior`).
         dtype: Float type of the latents, `float32` or `float64`.
-        seconds: CPU seconds of a run, about.
+        seconds: CPU seconds that it is measured over, about.
     """
     with jax.default_device(jax.devices("cpu")[0]), threadpool_limits(1, user_api="blas"):
         many, start = _chain(prior, dtype)
@@ -80,7 +80,7 @@ def quickest(call: Callable[[int], object], seconds: float) -> float:
 
     Args:
         call: Does a thing so many times, and returns when it is done.
-        seconds: CPU seconds of a run, about.
+        seconds: CPU seconds of the five runs, about.
     """
 
     def each(num: int) -> float:
@@ -89,5 +89,5 @@ def quickest(call: Callable[[int], object], seconds: float) -> float:
         return (time.process_time() - start) / num
 
     call(1)  # compiles
-    num = max(1, min(_LARGEST, int(seconds / max(each(3), 1e-6))))
+    num = max(1, min(_LARGEST, int(seconds / _RUNS / max(each(3), 1e-6))))
     return min(each(num) for _ in range(_RUNS))

@@ -34,16 +34,14 @@ def test_prints_one_table_and_writes_it(
     config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "out"
-    code, text = run(capsys, "bench", "decoders", config, "--seeds", 2, "--out", out)
+    code, text = run(capsys, "bench", "decoders", config, "--seconds", 0.05, "--out", out)
     assert code == 0
     assert "| small | reference | 12 | passed |" in text
-    assert "| small-seed2 | reference | 12 | passed |" in text
-    assert "| small | reference | 12 | 2 | 0 | 0 |" in text
     written = (out / "table.md").read_text()
     assert all(line in text for line in written.splitlines())
     found = json.loads((out / "table.json").read_text())
-    assert [row["seed"] for row in found["decoders"]] == [1, 2]
-    assert found["decoders"][0]["ratio"] > 0 and len(found["seeds"]) == 1
+    (row,) = found["decoders"]
+    assert row["seed"] == 1 and row["ratio"] > 0 and found["seeds"] == []
 
 
 def test_writes_a_problem_for_other_packages(

@@ -57,7 +57,7 @@ def test_trains_judges_and_times_once_even_if_cut_short(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         bench_decoders([configured()], out=tmp_path, listener=Killed())
     first = cost(tmp_path)
-    (row,) = bench_decoders([configured()], out=tmp_path)
+    (row,) = bench_decoders([configured()], out=tmp_path, seconds=0.05)
     assert row.cpu_seconds == cost(tmp_path) and 0.1 < first < cost(tmp_path) < 60
     assert (row.name, row.type, row.map, row.areas) == ("small", "GatedLinear", "grid:4x5", 20)
     assert (row.seed, row.steps, row.error, row.null) == (3, 40, None, {})
@@ -68,18 +68,18 @@ def test_trains_judges_and_times_once_even_if_cut_short(tmp_path: Path) -> None:
     assert row.exact_gradient is not None
     assert row.ratio == row.exact_gradient / row.gradient["float64"]
     before = files(tmp_path)
-    (again,) = bench_decoders([configured()], out=tmp_path)
+    (again,) = bench_decoders([configured()], out=tmp_path, seconds=0.05)
     assert files(tmp_path) == before
     assert (again.figures, again.cpu_seconds) == (row.figures, row.cpu_seconds)
 
 
 def test_a_training_that_fails_is_a_result(tmp_path: Path) -> None:
     broken = configured(learning_rate=1e30, warmup_steps=0, clip_norm=1e30)
-    (row,) = bench_decoders([broken], out=tmp_path)
+    (row,) = bench_decoders([broken], out=tmp_path, seconds=0.05)
     assert row.error is not None and "loss is not finite" in row.error
     assert row.figures == {} and row.certificate is None and row.cpu_seconds == cost(tmp_path)
     before = files(tmp_path)
-    (again,) = bench_decoders([broken], out=tmp_path)
+    (again,) = bench_decoders([broken], out=tmp_path, seconds=0.05)
     assert again == row and files(tmp_path) == before
 
 
@@ -88,7 +88,7 @@ def test_a_run_whose_cost_is_not_known_is_refused(tmp_path: Path) -> None:
     (tmp_path / "small").mkdir()
     (tmp_path / "small" / "config.yaml").write_text(dump_config(config))
     with pytest.raises(InputError, match="CPU seconds are not known"):
-        bench_decoders([config], out=tmp_path)
+        bench_decoders([config], out=tmp_path, seconds=0.05)
 
 
 def test_a_mistake_in_the_last_configuration_shows_before_the_first_is_trained(
@@ -98,7 +98,7 @@ def test_a_mistake_in_the_last_configuration_shows_before_the_first_is_trained(
         update={"areas": configured().areas.model_copy(update={"source": "grid:1x1"})}
     )
     with pytest.raises(InputError, match="grid:1x1"):
-        bench_decoders([configured(), broken], out=tmp_path)
+        bench_decoders([configured(), broken], out=tmp_path, seconds=0.05)
     assert not any(tmp_path.iterdir())
 
 

@@ -39,12 +39,12 @@ def test_it_is_timed_in_the_type_that_was_asked_for(dtype: str) -> None:
     assert {slope.dtype for slope in jax.grad(lambda at: log_density(bundle, *at))((z, u))} == {
         jnp.dtype(dtype)
     }
-    assert 1e-8 < gradient_seconds(bundle, dtype, seconds=0.02) < 1e-2
+    assert 1e-8 < gradient_seconds(bundle, dtype, seconds=0.1) < 1e-2
 
 
 def test_a_decoder_is_cheaper_than_a_factorisation() -> None:
     exact = process(10)
-    decoder = gradient_seconds(reference_bundle(exact), "float64", seconds=0.1)
+    decoder = gradient_seconds(reference_bundle(exact), "float64", seconds=0.2)
     # 100 areas: about sevenfold, so that half of that is no accident.
     assert gradient_seconds(ExactPrior(exact), "float64", seconds=0.1) > 3 * decoder
 
