@@ -35,8 +35,8 @@ class Regression:
     z the loss is the squared relative Frobenius error of its matrix, without sampling noise.
 
     Source: Navott et al. (2025), DeepRV: pre-trained spatial priors for accelerated disease
-    mapping, who regress on the Cholesky factor; the symmetric root is smooth in theta, as that is
-    not.
+    mapping, who regress on the Cholesky factor. The symmetric root takes fewer terms in theta, and
+    does not depend on the order of the areas.
 
     Attributes:
         decoder: Specification of what is learnt.

@@ -141,7 +141,7 @@ class GP(Gaussian):
         return self._covariance(Separation(jnp.asarray(distance), on_device), hyper, jnp)
 
     def root(self, hyper: Hyper) -> np.ndarray:
-        """Return the symmetric root, which unlike Cholesky's is smooth in the hyperparameters."""
+        """Return the symmetric root, which is smoother in the hyperparameters than Cholesky's."""
         return symmetric_root(self.covariance(hyper))
 
     def correlation(self, apart: Separation, hyper: Hyper) -> Any:
