@@ -7,7 +7,9 @@ import numpy as np
 from priorvae.config import LearntConfig
 from priorvae.decoders.layers import Dense, Gate, Layer, Sum
 from priorvae.decoders.spec import Decoder
+from priorvae.objectives.shared_tail import fit_with_shared_tail
 from priorvae.objectives.warm_start import (
+    Factors,
     alternating_least_squares,
     leading_columns,
     leading_directions,
@@ -61,17 +63,33 @@ def _gated_weights(
     inner, gate, _ = layers
     assert isinstance(inner, Dense) and isinstance(gate, Gate)
     roots = roots_at(process.root, process.conditions, chebyshev.nodes(gate.degrees))
-    directions = leading_directions(roots, decoder.latent_dim)
-    basis = process.eigenbasis
-    factors = alternating_least_squares(
-        roots if decoder.latent_dim == roots.shape[-1] else roots @ directions,
-        hidden=inner.units,
-        sweeps=config.warm_start_sweeps,
-        rng=np.random.default_rng(seed),
-        basis=None if basis is None else (basis.left, basis.right @ directions),
+    factors = _fitted(
+        process, roots, inner.units, decoder.latent_dim, config, np.random.default_rng(seed)
     )
     return {
         f"{prefix}0.kernel": factors.right.T,
         f"{prefix}1.coefficients": chebyshev.interpolation_matrix(gate.degrees) @ factors.gates,
         f"{prefix}2.kernel": factors.left.T,
     }
+
+
+def _fitted(
+    process: Gaussian,
+    roots: np.ndarray,
+    hidden: int,
+    latent_dim: int,
+    config: LearntConfig,
+    rng: np.random.Generator,
+) -> Factors:
+    _, areas, columns = roots.shape
+    square, basis = areas == columns == latent_dim, process.eigenbasis
+    if basis is None and square and areas < hidden < 2 * areas:
+        return fit_with_shared_tail(roots, hidden - areas, config.warm_start_sweeps, rng)
+    directions = leading_directions(roots, latent_dim)
+    return alternating_least_squares(
+        roots if latent_dim == columns else roots @ directions,
+        hidden,
+        config.warm_start_sweeps,
+        rng,
+        basis=None if basis is None else (basis.left, basis.right @ directions),
+    )

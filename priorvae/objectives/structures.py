@@ -7,6 +7,7 @@ from priorvae.decoders.layers import Activation, ConcatCondition, Dense, FiLM, G
 from priorvae.decoders.spec import Decoder
 from priorvae.errors import ProcessError
 from priorvae.objectives.networks import token_network
+from priorvae.objectives.shared_tail import core_size
 from priorvae.processes.base import Gaussian, Process, require_gaussian
 from priorvae.processes.conditions import Condition
 from priorvae.processes.roots import InterpolatedRoot
@@ -138,7 +139,7 @@ def _gated(process: Gaussian, width: int) -> tuple[Layer, ...]:
 def _default_width(process: Gaussian) -> int:
     """Eigenvectors shared by all hyperparameters need one gate each; turning ones about two."""
     basis = process.eigenbasis
-    return 2 * process.size if basis is None else len(basis.right)
+    return process.size + core_size(process.size) if basis is None else len(basis.right)
 
 
 def _gate_degrees(process: Gaussian) -> tuple[int, ...]:
