@@ -31,7 +31,7 @@ ONE_THREAD := env OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 XLA_FLAGS=--xla_cpu_m
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test test-slow lint types format artifacts certificates bench-simulate bench-decoders bench-seeds constraints clean
+.PHONY: help setup demo test test-slow lint types format artifacts certificates bench-simulate bench-unseen bench-decoders bench-seeds constraints clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -87,6 +87,11 @@ certificates: setup ## Train every configuration and print a table of their cert
 bench-simulate: setup ## Time the simulators against a factorisation for each draw
 	$(BIN)/priorvae bench simulate $(foreach n,159 500 2000 8000 50000,--areas $(n)) \
 	  --training $(CONFIG)
+
+bench-unseen: setup ## Leave a fifth of the areas out of training and predict them, by each piVAE (minutes)
+	rm -rf artifacts/runs/unseen
+	$(ONE_THREAD) JAX_ENABLE_X64=1 $(BIN)/python scripts/bench_unseen.py artifacts/runs/unseen \
+	  $(wildcard configs/*-pivae*.yaml)
 
 bench-decoders: setup $(RIVAL_FILES) ## Train Georgia's decoders and dl4bi's; one table (AREAS="500 3100")
 	$(ONE_THREAD) $(BIN)/priorvae bench decoders $(DECODERS) --out $(BENCH) \

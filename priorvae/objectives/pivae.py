@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Self, final
+from typing import Any, Self, final
 
 import jax
 import numpy as np
@@ -25,7 +26,7 @@ from priorvae.processes.conditions import Condition
 from priorvae.processes.cosines import CosineProjection, require_continuous
 from priorvae.processes.roots import InterpolatedRoot
 
-__all__ = ["PiVAE", "at_areas", "sines"]
+__all__ = ["PiVAE", "at_areas", "more_features", "sines"]
 
 
 @final
@@ -64,12 +65,9 @@ class PiVAE:
             ProcessError: The process does not exist at every place of a plane.
             AreasError: The map has no centroids.
         """
-        gp = require_continuous(process, "a piVAE")
-        features, weights = config.features, config.weights
-        assert isinstance(features, CosineFeaturesConfig) and isinstance(weights, RootWeightsConfig)
-        number = None if features.number == "auto" else features.number
-        box = Box.around(process.areas, config.margin)
-        projection = CosineProjection.build(gp, box, number)
+        weights = config.weights
+        assert isinstance(weights, RootWeightsConfig)
+        projection = _projection(config, process)
         conditions = process.conditions if config.conditional else ()
         if conditions:
             root = InterpolatedRoot.fit(projection.root, conditions, tolerance=1e-5)
@@ -105,6 +103,20 @@ class PiVAE:
         last = f"layers.{len(self.regression.decoder.layers) - 1}.kernel"
         features = sines(self.projection, exact.pop(last))
         return at_areas(self.decoder, exact, features, self.projection.process)
+
+
+def more_features(config: PiVAEConfig, process: Process, factor: float) -> dict[str, Any]:
+    """Return the section `features` with `factor` times as many of them, as an update of `config`.
+
+    Raises:
+        ProcessError: The process does not exist at every place of a plane.
+    """
+    features = config.features
+    number = features.number
+    if isinstance(features, CosineFeaturesConfig):
+        number = _projection(config, process).number
+    assert isinstance(number, int)
+    return {"features": features.model_copy(update={"number": math.ceil(factor * number)})}
 
 
 def at_areas(
@@ -145,6 +157,14 @@ def sines(projection: CosineProjection, mixed: np.ndarray) -> FeatureMap:
         "layers.2.kernel": share @ mixed.T,
     }
     return FeatureMap.from_layers(network, box, weights)
+
+
+def _projection(config: PiVAEConfig, process: Process) -> CosineProjection:
+    gp = require_continuous(process, "a piVAE")
+    features = config.features
+    assert isinstance(features, CosineFeaturesConfig)
+    number = None if features.number == "auto" else features.number
+    return CosineProjection.build(gp, Box.around(process.areas, config.margin), number)
 
 
 def _regression(

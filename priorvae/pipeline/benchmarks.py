@@ -23,7 +23,7 @@ from priorvae.processes.build import read_process
 from priorvae.processes.graphfilter import GraphFilter
 from priorvae.processes.samplers import Sampler, build_sampler
 from priorvae.processes.simulate import block_size, draw_block
-from priorvae.training import build_draws
+from priorvae.training import draws_for
 from priorvae.training.loop import compile_steps
 
 __all__ = [
@@ -197,7 +197,7 @@ def bench_training(config: RunConfig, *, seconds: float = 3.0) -> TrainingShare:
     process = build_process(config.process, read_areas(**config.areas.model_dump()))
     objective = build_objective(config.model, process)
     root = config.model.root if isinstance(config.model, RegressionConfig) else "symmetric"
-    draws = build_draws(process, config.training, objective.noise, root)
+    draws = draws_for(objective, process, config.training, config.seed, root)
     steps, _, initial = compile_steps(objective, draws, config.training, config.seed)
     state, number = initial(None), jax.numpy.arange(8)
 

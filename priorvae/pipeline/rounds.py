@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from priorvae.config import LearntConfig, RunConfig, VAEConfig
+from priorvae.config import LearntConfig, PiVAEConfig, RunConfig, VAEConfig
 from priorvae.config.section import Section
+from priorvae.objectives.pivae import more_features
 from priorvae.objectives.structures import widths
 from priorvae.processes import Process
 
@@ -26,7 +27,8 @@ def round_config(config: RunConfig, process: Process, number: int) -> RunConfig:
     """Return what the `number`-th training of a run is configured as; the first one as the run.
 
     The second goes on from the first's weights with more steps and a likelihood variance nearer
-    zero. The third has a wider decoder, which starts anew; the fourth goes on from that, and so on.
+    zero. The third has a wider decoder, or more features of a place, and starts anew; the fourth
+    goes on from that, and so on.
 
     Args:
         config: The run's configuration.
@@ -35,13 +37,18 @@ def round_config(config: RunConfig, process: Process, number: int) -> RunConfig:
     """
     longer, wider = number // 2, (number - 1) // 2
     model, training = config.model, config.training
-    if number == 1 or not isinstance(model, LearntConfig):
+    if number == 1 or not isinstance(model, LearntConfig | PiVAEConfig):
         return config
     changes: dict[str, Any] = {}
     if isinstance(model, VAEConfig):
         changes["likelihood_variance"] = model.likelihood_variance * CLOSER**longer
     if wider:
-        changes |= _widened(model, process, WIDER**wider)
+        factor = WIDER**wider
+        changes |= (
+            more_features(model, process, factor)
+            if isinstance(model, PiVAEConfig)
+            else _widened(model, process, factor)
+        )
     steps = {"steps": training.steps * LONGER**longer}
     return config.model_copy(
         update={
