@@ -22,6 +22,7 @@ from priorvae.objectives.standin import StandIn
 from priorvae.objectives.warm_start import alternating_least_squares, leading_directions
 from priorvae.processes import chebyshev
 from priorvae.processes.base import Gaussian, Process
+from priorvae.processes.pilot import pilot
 from priorvae.processes.roots import symmetric_root
 
 __all__ = ["EnergyScore", "energy_distance", "engression"]
@@ -103,13 +104,15 @@ def engression(config: EngressionConfig, process: Process) -> EnergyScore:
     to the linear map. It starts as the Gaussian stand-in of the process, put through `output`.
 
     Raises:
-        ProcessError: The process is Gaussian, and `output` is not `identity`.
+        ProcessError: The process is Gaussian, and `output` is not `identity`; or one of its values
+            never varies.
     """
     if isinstance(process, Gaussian) and config.output != "identity":
         raise ProcessError(
             f"model.output: a Gaussian process takes every value, so that `output` must be "
             f"`identity` (got {config.output!r})"
         )
+    pilot(process)  # refuses a value that never varies, before anything is trained
     standin = StandIn(process, config.output, config.warm_start_draws)
     decoder = _decoder(config, process, _degrees(standin))
 
@@ -156,8 +159,7 @@ def _start(
     """Return the weights of the stand-in: its root and mean interpolated, the network at zero."""
     if config.warm_start == "none":
         return None
-    offset = next(i for i, layer in enumerate(decoder.layers) if isinstance(layer, FiLM))
-    degrees = decoder.layers[offset].degrees  # type: ignore[attr-defined]
+    offset, degrees = _offset(decoder)
     moments = [standin.moments(hyper) for hyper in _hypers(decoder, chebyshev.nodes(degrees))]
     series = chebyshev.interpolation_matrix(degrees)
     means = np.stack([each.mean for each in moments])
@@ -170,6 +172,14 @@ def _start(
         f"layers.{offset}.scale": series @ np.broadcast_to(sizes[:, None], means.shape),
         f"layers.{offset}.shift": series @ means,
     }
+
+
+def _offset(decoder: Decoder) -> tuple[int, tuple[int, ...]]:
+    """Return the place of the layer that moves and scales the whole field, and its degrees."""
+    for place, layer in enumerate(decoder.layers):
+        if isinstance(layer, FiLM):
+            return place, layer.degrees
+    raise AssertionError("an Engression has such a layer")
 
 
 def _hypers(decoder: Decoder, nodes: np.ndarray) -> list[dict[str, float]]:
