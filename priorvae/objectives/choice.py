@@ -8,11 +8,13 @@ any learning would serve the map as well or better, the choice says so by name.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from priorvae.config import (
     AlternativeConfig,
     CertificateConfig,
     ChoiceConfig,
+    EngressionConfig,
     ModelConfig,
     ReferenceConfig,
     RegressionConfig,
@@ -34,6 +36,7 @@ from priorvae.objectives.alternatives import (
 )
 from priorvae.objectives.costs import DecoderShape, exact_operations, mixture_operations
 from priorvae.objectives.truncation import Latents, latents_needed
+from priorvae.processes.aggregated import TransformedAggregate
 from priorvae.processes.base import Eigenbasis, Gaussian, Process
 
 __all__ = ["Choice", "choose"]
@@ -96,7 +99,7 @@ def choose(process: Process, thresholds: CertificateConfig | None = None) -> Cho
 
     | process | choice |
     |---|---|
-    | known by its draws alone | `PriorCVAE`, or `PriorVAE` without hyperparameters, an `mlp` |
+    | known by its draws alone | `Engression`, after a function where that keeps its range |
     | one basis serves every theta (the CAR family, and mixtures of it) | `reference` |
     | Gaussian, no free hyperparameter | `PriorVAE`, linear |
     | Gaussian, the spectrum decays: half of the latents or fewer will do | `PriorCVAE`, linear |
@@ -254,34 +257,47 @@ def _analytic(process: Gaussian) -> Choice:
 
 
 def _from_draws(process: Process) -> Choice:
-    kind, given = ("PriorCVAE", True) if process.conditions else ("PriorVAE", False)
-    why = (
-        "Its hyperparameters are given to encoder and decoder, so that data can inform them."
-        if given
-        else "No hyperparameter is free, so there is nothing to condition on."
+    output = _output(process)
+    bent = output != "identity"
+    follows = (
+        f"A Gaussian field put through {output}, whose moments are those of the process, is close "
+        "to it: training starts there."
+        if bent
+        else "Training starts at a Gaussian field with the mean and covariance of its draws; a "
+        "network beside the linear map follows what is not Gaussian. Where every value is "
+        "positive, `type: Engression` with `output: exp` follows it better."
     )
     return Choice(
-        VAEConfig(
-            type=kind,  # type: ignore[arg-type]
-            structure="mlp",
-            hidden=min(2 * process.size, 1024),
-            latent_dim=min(process.size, 512),
-            encoder="diagonal",
-            warm_start="none",
-            likelihood_variance=0.1,
+        EngressionConfig(
+            type="Engression",
+            structure="gated-linear" if bent else "film-mlp",
+            output=output,
+            warm_start_draws=16_384,
         ),
-        TrainingConfig(steps=10_000, draws="random", batch_size=512, learning_rate=1e-3),
-        f"{kind}, a network on {min(process.size, 512)} latents",
+        TrainingConfig(
+            steps=200 if bent else 500, draws="random", batch_size=512, conditions_per_step=8,
+            learning_rate=1e-5 if bent else 2e-5, warmup_steps=20, checkpoint_every=100,
+        ),
+        f"Engression, {process.size} latents",
         (
             f"{_kind(process).capitalize()} is known by its draws alone and need not be Gaussian: "
-            "only a network that learns from random draws can follow it.",
-            why,
-            "An encoder of a network has a diagonal covariance, and such a decoder tends to shrink "
-            "its prior. The certificate says by how much; smooth fields come out best.",
+            "the decoder learns from random draws, by the energy score, which only the process's "
+            "own distribution minimises. A variational autoencoder of such draws shrinks.",
+            follows,
+            "Both sides of its certificate are estimated from draws; what Monte Carlo alone gives "
+            "stands beside every figure.",
         ),
         (simulation_based(process),),
         None,
-    )
+    )  # fmt: skip
+
+
+def _output(process: Process) -> Literal["identity", "exp", "sigmoid"]:
+    """Return the function that keeps a decoder where the process is, as far as that is known."""
+    if not isinstance(process, TransformedAggregate):
+        return "identity"
+    averages = bool((process.weights.sum(axis=1) < 1 + 1e-9).all())
+    return "sigmoid" if process.nonlinearity == "expit" and averages else "exp"
 
 
 def _sweeps(process: Gaussian) -> int:

@@ -12,12 +12,13 @@ from priorvae.areas import Areas, read_areas
 from priorvae.config import (
     AutoConfig,
     CertificateConfig,
+    EngressionConfig,
     ReferenceConfig,
     RegressionConfig,
     VAEConfig,
 )
 from priorvae.errors import ConfigError, ProcessError
-from priorvae.objectives import Choice, build_objective, choose
+from priorvae.objectives import Choice, build_objective, choose, require_learnable
 from priorvae.objectives.choice import LARGEST_ANALYTIC, LARGEST_DECOMPOSED
 from priorvae.objectives.costs import DecoderShape, exact_operations, time_decoder
 from priorvae.objectives.hsgp import hilbert_basis
@@ -126,16 +127,38 @@ def test_a_constant_covariance_gets_a_prior_vae_and_hears_of_its_factor(counties
     assert isinstance(smooth.model.latent_dim, int) and smooth.model.latent_dim < 30
 
 
-@pytest.mark.parametrize(("hypers", "type_"), [({"w": W}, "PriorCVAE"), ({"w": 0.5}, "PriorVAE")])
+@pytest.mark.parametrize("hypers", [{"w": W}, {"w": 0.5}], ids=["conditional", "constant"])
 def test_a_simulator_gets_a_network_that_learns_from_draws(
-    hypers: dict[str, Any], type_: str, tmp_path: Path
+    hypers: dict[str, Any], tmp_path: Path
 ) -> None:
     made = build(tmp_path, LOGNORMAL, read_areas("grid:4x5"), **hypers, sigma=SIGMA)
     choice = choose(made)
-    assert isinstance(choice.model, VAEConfig)
-    assert (choice.model.type, choice.model.structure) == (type_, "mlp")
-    assert choice.model.encoder == "diagonal" and choice.training.draws == "random"
+    assert isinstance(choice.model, EngressionConfig)
+    assert (choice.model.structure, choice.model.output) == ("film-mlp", "identity")
+    require_learnable(choice.model, choice.training, made)
     assert "eigenbasis" in choice.record().text() and "HSGP" in choice.record().text()
+
+
+@pytest.mark.parametrize(
+    ("nonlinearity", "statistic", "output"),
+    [("exp", "mean", "exp"), ("exp", "sum", "exp"), ("expit", "mean", "sigmoid")],
+)
+def test_an_aggregated_risk_stays_in_its_range(
+    nonlinearity: str, statistic: str, output: str
+) -> None:
+    made = process(
+        read_areas("grid:3x4"),
+        "aggregated",
+        of={"kind": "gp", "kernel": "rbf", "lengthscale": {**LONG, "unit": "km"}},
+        cells=30,
+        nonlinearity=nonlinearity,
+        statistic=statistic,
+        amplitude={"distribution": "uniform", "low": 0.1, "high": 1.0},
+    )
+    choice = choose(made)
+    assert isinstance(choice.model, EngressionConfig)
+    assert (choice.model.structure, choice.model.output) == ("gated-linear", output)
+    require_learnable(choice.model, choice.training, made)
 
 
 def test_beyond_what_can_be_fitted_the_analytic_decoder_is_left(
