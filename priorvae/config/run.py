@@ -14,7 +14,13 @@ from pydantic import BaseModel, Field
 from priorvae.config.areas import AreasConfig
 from priorvae.config.certificate import CertificateConfig
 from priorvae.config.choice import ChoiceConfig
-from priorvae.config.model import EngressionConfig, LearntConfig, ModelConfig, PiVAEConfig
+from priorvae.config.model import (
+    EngressionConfig,
+    LearntConfig,
+    ModelConfig,
+    PiVAEConfig,
+    VAEConfig,
+)
 from priorvae.config.processes import ProcessConfig
 from priorvae.config.section import Section
 from priorvae.config.training import TrainingConfig
@@ -49,24 +55,25 @@ class RunConfig(Section):
 
     @pydantic.model_validator(mode="after")
     def _draws_fit(self) -> Self:
-        learnt = self.model if isinstance(self.model, LearntConfig) else None
-        if learnt and learnt.structure != "gated-linear" and self.training.draws == "columns":
+        reason = _why_random(self.model)
+        if reason and self.training.draws == "columns":
             raise ValueError(
-                f"training.draws: a network (model.structure {learnt.structure}) must see "
-                "random draws: set `draws: random` and a `batch_size` (got 'columns')"
-            )
-        if isinstance(self.model, EngressionConfig) and self.training.draws == "columns":
-            raise ValueError(
-                "training.draws: an Engression compares distributions of draws: set `draws: random` "
-                "and a `batch_size` (got 'columns')"
-            )
-        table = isinstance(self.model, PiVAEConfig) and self.model.weights.kind == "table"
-        if table and self.training.draws == "columns":
-            raise ValueError(
-                "training.draws: a table of weights is fitted to functions, `batch_size` of them a "
-                "step: set `draws: random` and a `batch_size` (got 'columns')"
+                f"training.draws: {reason}: set `draws: random` and a `batch_size` (got 'columns')"
             )
         return self
+
+
+def _why_random(model: ModelConfig) -> str:
+    """Return why a model must see random draws, and not the columns of a root; or nothing."""
+    if isinstance(model, EngressionConfig):
+        return "an Engression compares distributions of draws"
+    if isinstance(model, LearntConfig) and model.structure != "gated-linear":
+        return f"a network (model.structure {model.structure}) must see random draws"
+    if isinstance(model, VAEConfig) and model.bound.kind != "elbo":
+        return f"a bound of kind {model.bound.kind} depends on more than draws' second moment"
+    if isinstance(model, PiVAEConfig) and model.weights.kind == "table":
+        return "a table of weights is fitted to functions, `batch_size` of them a step"
+    return ""
 
 
 def load_config(path: str | Path, overrides: Sequence[str] = ()) -> RunConfig:

@@ -221,6 +221,7 @@ def test_the_bound_of_a_configuration_is_the_objectives(process: Gaussian) -> No
         ({"bound": {"kind": "renyi", "alpha": -1}}, r"model.bound.alpha: .*greater than or equal"),
         ({"bound": {"kind": "elbo", "alpha": 1}}, r"model.bound.alpha: unknown key"),
         ({"bound": {"kind": "renyl"}}, r"model.bound.kind|model.bound: expected one of"),
+        ({"bound": {"kind": "renyi"}}, r"training.draws: a bound of kind renyi depends on more"),
         ({"conditional": False}, r"`conditional` is for an aggVAE"),
         ({"type": "aggVAE"}, r"`process.kind` must be `aggregated` \(got 'gp'\)"),
     ],
