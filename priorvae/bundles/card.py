@@ -29,7 +29,7 @@ A `{info.type}` decoder of a {process} prior over {_size(info)}, {info.latent_di
 | id | `{cell}` |
 | hyperparameters | {"; ".join(ranges + fixed)} |
 | map | {info.boundary.source} (licence: {info.boundary.licence or "not stated by the source"}) |
-| certificate | **{info.certificate.status}** |
+{_places(info)}| certificate | **{info.certificate.status}** |
 | trained | {info.training.steps} steps, {info.training.seconds:.0f} s on {info.training.device} |
 | made by | priorvae {info.priorvae_version}, seed {info.seed}, {info.created} |
 
@@ -45,6 +45,17 @@ f = prior.decode(z, {values})  # z ~ N(0, I), shape ({info.latent_dim},)
 cases every reader of the weights must reproduce; `SHA256SUMS` the checksums. Data join by area id,
 never by position.
 {_choice(info)}"""
+
+
+def _places(info: BundleInfo) -> str:
+    """Say where else than at its areas the decoder holds, if it does."""
+    if info.features is None:
+        return ""
+    (west, south), (east, north) = info.features.low, info.features.high
+    return (
+        f"| other places | `prior.at(places)`, {west:.6g} to {east:.6g} km east and {south:.6g} to "
+        f"{north:.6g} km north |\n"
+    )
 
 
 def _engines(bundle: Bundle) -> str:

@@ -87,6 +87,9 @@ def test_it_survives_storage_and_the_plain_reader(bundle: Bundle, directory: Pat
         stored.decode_numpy(z, HYPER), bundle.at(places).decode_numpy(z, HYPER), rtol=1e-10
     )
     assert golden_error(directory) < 1e-6
+    card = (directory / "README.md").read_text(encoding="utf-8")
+    row = "| other places | `prior.at(places)`, -2.5 to 42.5 km east and -2.5 to 32.5 km north |"
+    assert f"\n{row}\n| certificate |" in card
 
 
 def test_it_is_a_prior_for_a_model(bundle: Bundle) -> None:
