@@ -42,7 +42,7 @@ class RankHistogram:
     Attributes:
         name: The quantity.
         counts: Ranks in each bin, from lowest to highest.
-        expected: What each bin would hold if all ranks were equally likely.
+        expected: What a bin would hold if all ranks were equally likely.
         pvalue: Of the chi-square test that they are.
         mean_rank: Mean of `rank / draws`; 1/2 where the posterior is not biased.
         autocorrelation: Mean autocorrelation of the draws that were kept, from one to the next.
@@ -50,7 +50,7 @@ class RankHistogram:
 
     name: str
     counts: tuple[int, ...]
-    expected: tuple[float, ...]
+    expected: float
     pvalue: float
     mean_rank: float
     autocorrelation: float
@@ -155,8 +155,9 @@ def calibrate(
     histograms = []
     for name, (true, draws) in _quantities(bundle, truths, [f for f, _ in fits], chosen).items():
         histograms.append(rank_histogram(name, true, draws))
-    divergent = sum(diverging > 0 for _, diverging in fits)
-    return Calibration(settings.family, len(data), settings.kept, tuple(histograms), int(divergent))
+    divergent = int(sum(diverging > 0 for _, diverging in fits))
+    _, ranked = _bins(len(data), settings.kept)
+    return Calibration(settings.family, len(data), ranked, tuple(histograms), divergent)
 
 
 def rank_histogram(name: str, true: np.ndarray, draws: np.ndarray) -> RankHistogram:
@@ -167,21 +168,26 @@ def rank_histogram(name: str, true: np.ndarray, draws: np.ndarray) -> RankHistog
         true: `(dataset,)`.
         draws: `(dataset, draw)`, near independent in each row.
     """
-    num = draws.shape[1]
-    ranks = np.sum(draws < true[:, None], axis=1)
-    bins = int(np.clip(len(true) // FEWEST_IN_A_BIN, 2, min(MOST_BINS, num + 1)))
-    # Ranks 0 to num, in bins of nearly equal numbers of ranks.
-    sizes = np.array([len(part) for part in np.array_split(np.arange(num + 1), bins)])
-    counts = np.bincount(np.repeat(np.arange(bins), sizes)[ranks], minlength=bins)
-    expected = len(true) * sizes / (num + 1)
+    bins, num = _bins(len(true), draws.shape[1])
+    ranks = np.sum(draws[:, :num] < true[:, None], axis=1)
+    counts = np.bincount(ranks * bins // (num + 1), minlength=bins)
     return RankHistogram(
         name=name,
         counts=tuple(counts.tolist()),
-        expected=tuple(expected.tolist()),
-        pvalue=float(stats.chisquare(counts, expected).pvalue),
+        expected=len(true) / bins,
+        pvalue=float(stats.chisquare(counts).pvalue),
         mean_rank=float(ranks.mean() / num),
         autocorrelation=_autocorrelation(draws),
     )
+
+
+def _bins(datasets: int, draws: int) -> tuple[int, int]:
+    """Return the number of bins, and of draws to rank among, so that bins hold equally many ranks.
+
+    Among `num` draws there are `num + 1` ranks.
+    """
+    bins = int(np.clip(datasets // FEWEST_IN_A_BIN, 2, min(MOST_BINS, draws + 1)))
+    return bins, draws - (draws + 1) % bins
 
 
 def _autocorrelation(draws: np.ndarray) -> float:

@@ -229,8 +229,8 @@ def _posterior_figures(posterior: PosteriorFidelity, bounds: PosteriorConfig) ->
 
 def _calibration_figure(calibration: Calibration, bounds: CalibrationConfig) -> Figure:
     label = (
-        f"Family-wise p-value of uniform ranks in {calibration.datasets} data sets, least for "
-        f"{calibration.worst.name}"
+        f"Family-wise p-value of uniform ranks over {calibration.datasets} data sets (least "
+        f"uniform: {calibration.worst.name})"
     )
     value = calibration.familywise_pvalue()
     return _figure("calibration_pvalue", "calibration", label, value, bounds.pvalue, None)

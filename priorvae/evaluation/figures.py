@@ -412,13 +412,11 @@ def rank_figure(calibration: Calibration) -> ReportFigure:
 
 
 def _draw_ranks(axes: Axes, quantity: RankHistogram, calibration: Calibration) -> None:
-    expected = np.array(quantity.expected)
-    edges = np.concatenate([[0.0], np.cumsum(expected) / expected.sum()])
-    total = calibration.datasets
-    low, high = (stats.binom.ppf(q, total, expected / total) for q in (0.005, 0.995))
-    axes.stairs(high, edges, baseline=low, fill=True, color=PROCESS, alpha=0.15)
-    axes.stairs(expected, edges, color=PROCESS, linestyle="--", baseline=None)
-    axes.stairs(quantity.counts, edges, color=DECODER, fill=True, alpha=0.55)
+    total, bins = calibration.datasets, len(quantity.counts)
+    low, high = stats.binom.ppf([0.005, 0.995], total, 1 / bins)
+    axes.axhspan(low, high, color=PROCESS, alpha=0.15, linewidth=0)
+    axes.axhline(quantity.expected, color=PROCESS, linestyle="--", linewidth=1)
+    axes.stairs(quantity.counts, np.linspace(0, 1, bins + 1), color=DECODER, fill=True, alpha=0.55)
     axes.set(xlim=(0, 1), ylim=(0, None), title=quantity.name, xlabel="rank")
     axes.set_xticks([0, 0.5, 1], ["lowest", "", "highest"])
 

@@ -30,6 +30,7 @@ def test_an_evaluation_is_read_back_unchanged(evaluation: Evaluation) -> None:
         "prior",
         "posterior",
         "certificate",
+        "calibration",
         "seconds",
     }
 
