@@ -7,7 +7,7 @@ import numpy as np
 from priorvae.config import LearntConfig
 from priorvae.decoders.layers import Dense, Gate, Layer, Sum
 from priorvae.decoders.spec import Decoder
-from priorvae.objectives.shared_tail import fit_with_shared_tail
+from priorvae.objectives.shared_tail import core_size, fit_with_shared_tail
 from priorvae.objectives.warm_start import (
     Factors,
     alternating_least_squares,
@@ -83,7 +83,8 @@ def _fitted(
 ) -> Factors:
     _, areas, columns = roots.shape
     square, basis = areas == columns == latent_dim, process.eigenbasis
-    if basis is None and square and areas < hidden < 2 * areas:
+    # On a small map the whole can be decomposed, to fewer terms if they must be fewer.
+    if basis is None and square and core_size(areas) < areas < hidden < 2 * areas:
         return fit_with_shared_tail(roots, hidden - areas, config.warm_start_sweeps, rng)
     directions = leading_directions(roots, latent_dim)
     return alternating_least_squares(
