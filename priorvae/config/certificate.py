@@ -57,6 +57,7 @@ class CalibrationConfig(Section):
         warmup: Warm-up draws of each fit.
         samples: Draws of each fit after that.
         thinning: Of so many draws one is kept, so that those kept are nearly independent.
+        target_accept: Acceptance probability the step size is adapted to.
         pvalue: Least family-wise p-value of "all ranks are equally likely".
     """
 
@@ -67,6 +68,7 @@ class CalibrationConfig(Section):
     warmup: PositiveInt = 300
     samples: PositiveInt = 600
     thinning: PositiveInt = 10
+    target_accept: Annotated[float, Field(gt=0.5, lt=1)] = 0.8
     pvalue: Annotated[float, Field(gt=0, lt=1)] = 0.01
 
     @pydantic.model_validator(mode="after")

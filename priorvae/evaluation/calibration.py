@@ -31,9 +31,6 @@ FEWEST_IN_A_BIN = 20
 INTERCEPT_SD = 1.0
 """Prior sd of the intercept, on the link scale."""
 
-TARGET_ACCEPT = 0.8
-"""Lower than in a fit: more steps would cost more than the transitions that diverge do harm."""
-
 
 @dataclass(frozen=True)
 class RankHistogram:
@@ -258,7 +255,7 @@ def posterior_sampler(
             params,
             settings.warmup,
             dense_mass=dense,
-            target_accept_prob=TARGET_ACCEPT,
+            target_accept_prob=settings.target_accept,
             model_args=(y,),
             rng_key=key,
         )

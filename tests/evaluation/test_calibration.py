@@ -111,7 +111,7 @@ def small(lengthscale: Condition) -> GP:
 
 @pytest.fixture(scope="module")
 def found(small: GP) -> Calibration:
-    settings = CalibrationConfig(datasets=40, areas=2, warmup=200, samples=300, thinning=15)
+    settings = CalibrationConfig(datasets=40, areas=2, warmup=150, samples=200, thinning=10)
     return calibrate(KEY, reference_bundle(small), small, settings)
 
 
