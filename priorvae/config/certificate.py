@@ -68,7 +68,7 @@ class CalibrationConfig(Section):
     warmup: PositiveInt = 300
     samples: PositiveInt = 600
     thinning: PositiveInt = 10
-    target_accept: Annotated[float, Field(gt=0.5, lt=1)] = 0.8
+    target_accept: Annotated[float, Field(gt=0.5, lt=1)] = 0.9
     pvalue: Annotated[float, Field(gt=0, lt=1)] = 0.01
 
     @pydantic.model_validator(mode="after")
