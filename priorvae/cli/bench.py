@@ -105,9 +105,7 @@ def decoders(
         [load_config(p) for p in configs], maps=maps, seeds=seeds, posterior=posterior
     )
     with show_progress() as listener:
-        rows = bench_decoders(
-            wanted, out=out, rivals=rivals, seconds=seconds, listener=listener
-        )
+        rows = bench_decoders(wanted, out=out, rivals=rivals, seconds=seconds, listener=listener)
     summaries = over_seeds(rows) if seeds > 1 else []
     tables = decoder_tables(rows, summaries)
     show(tables)

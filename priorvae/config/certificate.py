@@ -26,6 +26,8 @@ class PosteriorConfig(Section):
         coverage_low: Least share of exact draws inside the decoder's 95 % intervals.
         coverage_high: Largest such share.
         hyper_pvalue: Least p-value of "the hyperparameters' posteriors are the same".
+        hyper_shift: Largest shift of a hyperparameter's posterior mean in posterior sds, found by
+            the weights to the exact posterior where they can be relied on; or null for no bound.
         importance_fraction: Least effective fraction of the weights that take the decoder's
             posterior to the exact one, or null for no bound.
     """
@@ -43,6 +45,7 @@ class PosteriorConfig(Section):
     coverage_low: Annotated[float, Field(gt=0, lt=1)] = 0.94
     coverage_high: Annotated[float, Field(gt=0, lt=1)] = 0.96
     hyper_pvalue: Annotated[float, Field(gt=0, lt=1)] = 0.01
+    hyper_shift: PositiveFloat | None = None
     importance_fraction: Annotated[float, Field(gt=0, le=1)] | None = None
 
 

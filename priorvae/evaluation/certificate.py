@@ -221,6 +221,11 @@ def _posterior_figures(posterior: PosteriorFidelity, bounds: PosteriorConfig) ->
     names = ", ".join(h.name.removeprefix("f_") for h in p.hyperparameters)
     if not p.hyperparameters:
         return
+    if bounds.hyper_shift is not None:
+        yield figure(
+            "hyper_shift", f"Largest shift of the posterior means of {names}, in posterior sds",
+            p.largest_shift(), None, bounds.hyper_shift,
+        )  # fmt: skip
     yield figure(
         "hyper_pvalue", f"Family-wise p-value of equal posteriors of {names}",
         p.familywise_pvalue(), bounds.hyper_pvalue, None,

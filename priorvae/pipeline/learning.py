@@ -100,9 +100,7 @@ def _train(
     return finished(objective, trained.weights), trained
 
 
-def _bundle(
-    config: RunConfig, process: Process, found: Finished, training: TrainingInfo
-) -> Bundle:
+def _bundle(config: RunConfig, process: Process, found: Finished, training: TrainingInfo) -> Bundle:
     info = describe(
         found.decoder,
         found.weights,

@@ -44,8 +44,8 @@ class Aggregated(Gaussian):
     covariance is singular. `A K_g^1/2` is another root, but it takes a decomposition of the larger
     matrix and gives a latent to each cell.
 
-    Source: Semenova et al. (2023), aggVAE, arXiv 2305.19779; Gelfand, Zhu and Carlin (2001), On the change of support
-    problem for spatio-temporal data, Biostatistics 2.
+    Source: Semenova et al. (2023), aggVAE, arXiv 2305.19779; Gelfand, Zhu and Carlin (2001), On
+    the change of support problem for spatio-temporal data, Biostatistics 2.
 
     Attributes:
         areas: The map, or several boundary systems joined.

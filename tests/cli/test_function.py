@@ -279,7 +279,7 @@ def test_simulate_records_the_function(
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
-        (["model.type=reference", "model.structure=gated-linear"], "needs a covariance"),
+        (["model={type: reference}"], "needs a covariance"),
         (
             ["model={type: PriorCVAE}", "training={}"],
             "error: model.structure: must be `mlp` (got 'gated-linear'), for function is known",

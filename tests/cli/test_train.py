@@ -88,8 +88,9 @@ def test_a_prior_that_misses_its_bounds_exits_1(
 ) -> None:
     out = tmp_path / "run"
     code, text = run(
-        capsys, "train", config, "--out", out, "--set", "certificate.covariance_error=1e-7"
-    )
+        capsys, "train", config, "--out", out, "--set", "certificate.covariance_error=1e-7",
+        "--set", "training.rounds=1",
+    )  # fmt: skip
     assert code == 1
     assert "certificate  failed: 1 of" in text
     assert "Relative error of the covariance" in text and "lengthscale =" in text

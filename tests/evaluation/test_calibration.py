@@ -115,6 +115,7 @@ def found(small: GP) -> Calibration:
     return calibrate(KEY, reference_bundle(small), small, settings)
 
 
+@pytest.mark.slow
 def test_the_reference_is_calibrated(found: Calibration) -> None:
     names = [q.name for q in found.quantities]
     assert names == ["scale", "Intercept", "lengthscale", "effect of r1c1", "effect of r3c3"]
@@ -124,6 +125,7 @@ def test_the_reference_is_calibrated(found: Calibration) -> None:
     assert max(abs(q.autocorrelation) for q in found.quantities) < 0.3
 
 
+@pytest.mark.slow
 def test_the_certificate_judges_it(found: Calibration, process: GP) -> None:
     prior = evaluate_prior(KEY, Linear(process, process.root), process, num_draws=100)
     config = CertificateConfig(calibration=CalibrationConfig(pvalue=0.01))

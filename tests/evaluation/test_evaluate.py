@@ -134,5 +134,9 @@ def test_the_posterior_of_the_reference_is_the_exact_one(process: GP) -> None:
     assert found.familywise_pvalue() > 0.001
     assert found.importance_fraction is not None
     assert found.importance_fraction > 0.9
+    # The same draws on both sides: nothing of the two runs' Monte Carlo error is left.
+    assert set(found.shifts) == {"f_lengthscale", "f_scale"}
+    assert found.largest_shift() < 0.01 and found.area_shift is not None
+    assert abs(found.area_shift[0]) < 0.01
     assert found.truth_coverage is not None
     assert min(found.truth_coverage) > 0.75

@@ -1,9 +1,11 @@
+from dataclasses import replace
+
 import jax
 import numpy as np
 import pytest
 from scipy import stats
 
-from priorvae.config import CertificateConfig
+from priorvae.config import CertificateConfig, PosteriorConfig
 from priorvae.errors import DataError
 from priorvae.evaluation.certificate import Certificate, certify
 from priorvae.evaluation.posterior import (
@@ -76,6 +78,21 @@ def test_a_shifted_hyperparameter_fails_its_p_value(certify_posterior) -> None: 
     assert abs(length.shift_z) > 4 > abs(scale.shift_z)
     assert length.wasserstein == pytest.approx(0.4, abs=2 * error)
     assert failed(certify_posterior(found)) == {"hyper_pvalue"}
+
+
+def test_a_shift_is_bounded_by_what_the_weights_find_or_else_by_the_two_runs(
+    process: GP,
+) -> None:
+    prior = evaluate_prior(KEY, Linear(process, process.root), process, num_draws=200)
+    bounds = PosteriorConfig(data="", formula="", family="poisson", hyper_shift=0.05)
+    config = CertificateConfig(posterior=bounds)
+    found = compare(draws(1, shift=0.4), draws(2))
+    assert found.largest_shift() == pytest.approx(0.4, abs=4 * np.sqrt(2 / 4000))
+    assert failed(certify(prior, found, config)) == {"hyper_pvalue", "hyper_shift"}
+    same = compare(draws(1), draws(2))
+    weighed = replace(same, shifts={"f_lengthscale": (-0.06, 0.001), "f_scale": (0.01, 0.001)})
+    assert weighed.largest_shift() == 0.06
+    assert failed(certify(prior, weighed, config)) == {"hyper_shift"}
 
 
 def test_a_moved_area_is_named() -> None:

@@ -53,6 +53,7 @@ def cost(out: Path) -> float:
     return json.loads((out / "small.cost.json").read_text())["cpu_seconds"]
 
 
+@pytest.mark.slow
 def test_trains_judges_and_times_once_even_if_cut_short(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         bench_decoders([configured()], out=tmp_path, listener=Killed())

@@ -39,6 +39,7 @@ RAW: dict[str, Any] = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_what_is_learnt_knows_the_places_between_its_areas(tmp_path: Path) -> None:
     config = parse_config(RAW, "line.yaml")
     process = build_process(config.process, read_areas("grid:12"))

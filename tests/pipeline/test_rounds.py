@@ -96,6 +96,7 @@ def test_a_decoder_too_narrow_is_widened_until_it_passes(tmp_path: Path) -> None
     assert "hidden: 20" in (tmp_path / "run" / "config.yaml").read_text()
 
 
+@pytest.mark.slow
 def test_the_budget_is_kept_and_the_failure_says_where(tmp_path: Path) -> None:
     run = train_run(config({"rounds": 2}), out=tmp_path / "run")
     assert not run.evaluation.certificate.passed
@@ -104,6 +105,7 @@ def test_the_budget_is_kept_and_the_failure_says_where(tmp_path: Path) -> None:
     assert "Relative error of the covariance" in summary and "lengthscale = " in summary
 
 
+@pytest.mark.slow
 def test_a_run_killed_in_later_rounds_ends_with_the_same_weights(tmp_path: Path) -> None:
     """Step 15 lies in the second round, which goes on from the first; 40 in the third."""
     settings = config({"rounds": 3})
