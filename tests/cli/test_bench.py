@@ -18,6 +18,7 @@ model: {type: PriorCVAE, warm_start_sweeps: 5}
 """
 
 
+@pytest.mark.slow
 def test_times_both_sides_on_every_process() -> None:
     timings = bench_simulate([60], seconds=0.2)
     assert [(t.process, t.areas, t.sampler) for t in timings] == [
@@ -32,6 +33,7 @@ def test_times_both_sides_on_every_process() -> None:
         assert timing.ratio == timing.draws_per_second / timing.rival_per_second > 1
 
 
+@pytest.mark.slow
 def test_large_graphs_have_a_sparse_rival() -> None:
     (timing,) = bench_simulate([2600], processes=["car"], seconds=0.2)
     assert (timing.sampler, timing.rival) == ("polynomial", "sparse-cholesky")

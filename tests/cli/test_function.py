@@ -328,6 +328,7 @@ def as_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[li
     sys.modules.pop("epidemic", None)
 
 
+@pytest.mark.slow
 def test_the_how_to_simulates_an_epidemic(
     as_told: list[list[str]], capsys: pytest.CaptureFixture[str]
 ) -> None:

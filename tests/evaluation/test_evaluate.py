@@ -121,6 +121,7 @@ def test_simulated_counts_have_the_rate_they_say(process: GP) -> None:
     assert np.mean(residuals**2) == pytest.approx(1, abs=4 * np.sqrt(2 / 36))
 
 
+@pytest.mark.slow
 def test_the_posterior_of_the_reference_is_the_exact_one(process: GP) -> None:
     small = GP(read_areas("grid:3x4"), process.kernel, process.conditions, {}, 1e-6)
     settings = PosteriorConfig(

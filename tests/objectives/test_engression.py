@@ -134,6 +134,7 @@ def test_moments_of_a_simulator_come_from_its_draws(structure: str, tmp_path: Pa
     np.testing.assert_allclose(inner[-1], 0.0, atol=4.5 * sigma / np.sqrt(num))
 
 
+@pytest.mark.slow
 def test_the_loss_sees_what_is_wrong_and_its_slope_is_finite(risk: Process) -> None:
     """A decoder whose spread is halved has a larger loss; 4.5 standard errors of 30 batches."""
     objective = build_objective(config(output="exp"), risk)

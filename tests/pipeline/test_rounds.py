@@ -80,6 +80,7 @@ def steps_logged(out: Path) -> list[int]:
     return [json.loads(line)["step"] for line in lines]
 
 
+@pytest.mark.slow
 def test_a_decoder_too_narrow_is_widened_until_it_passes(tmp_path: Path) -> None:
     told = Told()
     run = train_run(config({"rounds": 4}), out=tmp_path / "run", listener=told)

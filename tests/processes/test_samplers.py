@@ -94,7 +94,17 @@ QUICKEST = {
     **dict.fromkeys(set(LAYERED) - {"gneiting"}, "kronecker"),
 }
 CASES = [(kind, name) for kind, names in SERVED_BY.items() for name in names]
+SECONDS = {
+    (kind, sampler)
+    for kind in ("car, below 0", "sar", "leroux")
+    for sampler in ("polynomial", "sparse-cholesky")
+}
+"""Cases that take as long as the proper CAR's, which is always run."""
 WITH_ISLANDS = ("leroux", "icar", "bym2")
+
+
+def marked(case: tuple[str, str]) -> object:
+    return pytest.param(case, marks=[pytest.mark.slow] if case in SECONDS else [])
 
 
 def process_of(kind: str) -> Gaussian:
@@ -106,7 +116,7 @@ def process_of(kind: str) -> Gaussian:
     return require_gaussian(build_process(read_process(CONFIGS[kind]), areas), "this test")
 
 
-@pytest.fixture(params=CASES, ids=" by ".join)
+@pytest.fixture(params=list(map(marked, CASES)), ids=" by ".join)
 def case(request: pytest.FixtureRequest) -> tuple[Gaussian, LatentSampler]:
     kind, name = request.param
     process = process_of(kind)
