@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from priorvae.config import LearntConfig, RegressionConfig
+from priorvae.config import LearntConfig, RegressionConfig, VAEConfig
 from priorvae.decoders.layers import Activation, ConcatCondition, Dense, FiLM, Gate, Layer, Sum
 from priorvae.decoders.spec import Decoder
 from priorvae.errors import ProcessError
@@ -60,9 +60,15 @@ def widths(config: LearntConfig, process: Process) -> tuple[int, ...]:
             return hidden_widths(config, process.size)
         case "film-mlp":
             return hidden_widths(config, 2 * process.size)
-        case "gated-linear" if isinstance(process, Gaussian) and process.conditions:
+        case "gated-linear" if isinstance(process, Gaussian) and _has_gate(config, process):
             return hidden_widths(config, _default_width(process))
     return () if config.hidden == "auto" else hidden_widths(config, 0)
+
+
+def _has_gate(config: LearntConfig, process: Gaussian) -> bool:
+    """Return whether a gated linear decoder has conditions: without them it is one matrix."""
+    integrated = isinstance(config, VAEConfig) and not config.is_conditional
+    return bool(process.conditions) and not integrated
 
 
 def _latent_dim(config: LearntConfig, process: Process, conditions: tuple[Condition, ...]) -> int:

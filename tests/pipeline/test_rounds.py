@@ -60,6 +60,13 @@ def test_default_widths_grow_from_what_they_are(process: Process) -> None:
     assert (plan.model.hidden, plan.model.latent_dim) == ((15, 30), 14)
 
 
+def test_a_matrix_without_a_gate_has_no_width(process: Process) -> None:
+    given = config(model={"type": "PriorVAE"})
+    plan = round_config(given, process, 3)
+    assert plan.model.hidden == "auto"
+    assert "hidden" not in in_words(given, plan)
+
+
 class Told(Silent):
     """Remembers the stages, and stops at a step."""
 
