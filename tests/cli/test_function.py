@@ -53,7 +53,8 @@ EPIDEMIC = """
 """
 LOOSE = {
     "covariance_error": 4.0, "worst_sd": 0.99, "mean_sd": 0.9, "neighbour_correlation": 9.0,
-    "bures_wasserstein": 4.0, "mmd_pvalue": 0.001, "num_draws": 100,
+    "bures_wasserstein": 4.0, "worst_mean": 9.0, "worst_edge": 2.0, "mmd_pvalue": 0.001,
+    "num_draws": 100,
 }  # fmt: skip
 CONFIG: dict[str, Any] = {
     "name": "epidemic",
@@ -66,6 +67,7 @@ CONFIG: dict[str, Any] = {
     "training": {
         "draws": "random", "batch_size": 32, "conditions_per_step": 8, "steps": 200,
         "warmup_steps": 20, "log_every": 100, "checkpoint_every": 100, "learning_rate": 1e-2,
+        "rounds": 1,
     },
     "certificate": LOOSE,
 }  # fmt: skip
