@@ -35,6 +35,7 @@ from priorvae.objectives.alternatives import (
     times,
 )
 from priorvae.objectives.costs import DecoderShape, exact_operations, mixture_operations
+from priorvae.objectives.shared_tail import core_size
 from priorvae.objectives.truncation import Latents, latents_needed
 from priorvae.processes.aggregated import TransformedAggregate
 from priorvae.processes.base import Eigenbasis, Gaussian, Process
@@ -214,10 +215,13 @@ def _few_latents(process: Gaussian, latents: Latents) -> Choice:
 
 def _full_rank(process: Gaussian, latents: Latents) -> Choice:
     middle = {c.name: float(c.from_unit(0.0)) for c in process.conditions}
-    shape = DecoderShape(process.root(middle).shape[1], 2 * process.size, process.size)
+    hidden = process.size + core_size(process.size)
+    shape = DecoderShape(process.root(middle).shape[1], hidden, process.size)
     return Choice(
         RegressionConfig(type="GatedLinear", warm_start_sweeps=_sweeps(process)),
-        _schedule(process, 500, 1e-5),
+        # Adam moves every weight by its rate, however small the gradient: a start that is near
+        # the optimum bears small ones only.
+        _schedule(process, 200, 1e-6),
         f"GatedLinear, {shape.latents} latents",
         (
             "Given its hyperparameters this prior is Gaussian, so the right decoder is linear in z "
