@@ -58,9 +58,9 @@ class CompiledDraws:
         Raises:
             ProcessError: Says with which hyperparameters a draw is not finite.
         """
-        unit, draws, _ = jax.jit(self.batch)(key)
-        hyper = _repeated(self.strata.hyper(unit), self.draws_per_group)
-        fields = np.asarray(draws, dtype=np.float64).reshape(self.batch_size, -1)
+        found = jax.jit(self.batch)(key)
+        hyper = _repeated(self.strata.hyper(found.unit), self.draws_per_group)
+        fields = np.asarray(found.draws, dtype=np.float64).reshape(self.batch_size, -1)
         require_finite(self.process.kind, self.process.sites, fields, hyper)
 
 
