@@ -19,12 +19,12 @@ from priorvae.evaluation.targets import (
     split,
 )
 from priorvae.inference.importance import (
+    Weighable,
     effective_fraction,
     log_importance_weights,
     obstacle,
 )
 from priorvae.processes.base import Gaussian, Process
-from priorvae.processes.conditions import Condition
 
 if TYPE_CHECKING:
     import jax
@@ -60,35 +60,12 @@ FROM_MOMENTS = (
 )
 
 
-class Decoder(Protocol):
+class Decoder(Weighable, Protocol):
     """What evaluation needs of a decoder; `priorvae.bundles.Bundle` is one."""
 
     @property
     def sites(self) -> tuple[str, ...]:
         """A name for each value of a field: the area's id, or `layer/id`."""
-        ...
-
-    @property
-    def conditions(self) -> tuple[Condition, ...]:
-        """Hyperparameters it is conditioned on; none for a PriorVAE."""
-        ...
-
-    @property
-    def latent_dim(self) -> int:
-        """Length of `z`."""
-        ...
-
-    @property
-    def is_linear(self) -> bool:
-        """Whether a field is `matrix(hyper) @ z`."""
-        ...
-
-    def matrix(self, hyper: Mapping[str, float]) -> np.ndarray:
-        """Return the `(area, latent)` matrix of a linear decoder in float64."""
-        ...
-
-    def decode(self, z: jax.Array, hyper: Mapping[str, Any]) -> jax.Array:
-        """Return one field `(area,)`, traceable."""
         ...
 
     def sample(self, key: jax.Array, hyper: Mapping[str, float], num_draws: int) -> jax.Array:
