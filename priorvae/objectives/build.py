@@ -32,7 +32,8 @@ from priorvae.objectives.implicit import standardise
 from priorvae.objectives.networks import given_weights
 from priorvae.objectives.objective import Objective
 from priorvae.objectives.pivae import PiVAE
-from priorvae.objectives.regression import Regression, Solo
+from priorvae.objectives.regression import Regression
+from priorvae.objectives.solo import Solo
 from priorvae.objectives.starts import warm_weights
 from priorvae.objectives.structures import build_decoder, hidden_widths
 from priorvae.objectives.vae import VAE

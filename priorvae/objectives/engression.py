@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import final
 
@@ -17,7 +16,7 @@ from priorvae.decoders.layers import Activation, Dense, FiLM, Gate, Layer, Sum
 from priorvae.decoders.spec import Decoder
 from priorvae.errors import ProcessError
 from priorvae.objectives.objective import Batch
-from priorvae.objectives.regression import Solo
+from priorvae.objectives.solo import Solo, SoloObjective
 from priorvae.objectives.standin import StandIn
 from priorvae.objectives.warm_start import alternating_least_squares, leading_directions
 from priorvae.processes import chebyshev
@@ -37,7 +36,7 @@ _SMALLEST_SQUARE = 1e-12
 
 @final
 @dataclass(frozen=True)
-class EnergyScore:
+class EnergyScore(SoloObjective):
     """The energy distance of decoder and draws given theta, relative to that between draws.
 
     `2 E|x - y| - E|x - x'| - E|y - y'|` over `E|y - y'|`, with x decoded from fresh normals and y
@@ -49,21 +48,7 @@ class EnergyScore:
     Source: Gneiting and Raftery (2007), Strictly proper scoring rules, prediction, and estimation,
     JASA 102, section 4.3; Shen and Meinshausen (2024), Engression: extrapolation through the lens
     of distributional regression, JRSS B 87, for networks of noise and covariates trained by it.
-
-    Attributes:
-        decoder: Specification of what is learnt.
-        build: Makes the module from a seed and, optionally, starting weights.
-        start: Computes the starting weights from a seed, or None to start at random.
     """
-
-    decoder: Decoder
-    build: Callable[[int, dict[str, np.ndarray] | None], Solo]
-    start: Callable[[int], dict[str, np.ndarray] | None]
-    noise: float = 0.0
-
-    def initial(self, seed: int) -> Solo:
-        """Return the decoder as training starts with it."""
-        return self.build(seed, self.start(seed))
 
     def loss(
         self, model: Solo, batch: Batch, key: jax.Array

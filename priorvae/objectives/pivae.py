@@ -18,7 +18,8 @@ from priorvae.decoders.flax_backend import DecoderModule
 from priorvae.decoders.layers import Activation, Dense, Gate, Layer
 from priorvae.decoders.spec import Decoder
 from priorvae.objectives.objective import Batch, Finished
-from priorvae.objectives.regression import Regression, Solo
+from priorvae.objectives.regression import Regression
+from priorvae.objectives.solo import Solo
 from priorvae.objectives.warm_start import alternating_least_squares
 from priorvae.processes import chebyshev
 from priorvae.processes.base import Process

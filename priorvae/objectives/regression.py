@@ -2,32 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import final
 
 import jax
 import jax.numpy as jnp
-import numpy as np
-from flax import nnx
 
-from priorvae.decoders.flax_backend import DecoderModule
-from priorvae.decoders.spec import Decoder
 from priorvae.objectives.objective import Batch
+from priorvae.objectives.solo import Solo, SoloObjective
 
-__all__ = ["Regression", "Solo"]
-
-
-class Solo(nnx.Module):
-    """A decoder without an encoder."""
-
-    def __init__(self, decoder: DecoderModule) -> None:
-        self.decoder = decoder
+__all__ = ["Regression"]
 
 
 @final
 @dataclass(frozen=True)
-class Regression:
+class Regression(SoloObjective):
     """Mean squared error of `D(z, theta)` about `R(theta) z`, relative to the mean square of `R z`.
 
     The pair shares its `z`, so nothing has to be inferred and there is no encoder. With the columns
@@ -37,21 +26,7 @@ class Regression:
     Source: Navott et al. (2025), DeepRV: pre-trained spatial priors for accelerated disease
     mapping, who regress on the Cholesky factor. The symmetric root takes fewer terms in theta, and
     does not depend on the order of the areas.
-
-    Attributes:
-        decoder: Specification of what is learnt.
-        build: Makes the module from a seed and, optionally, starting weights.
-        start: Computes the starting weights from a seed, or None to start at random.
     """
-
-    decoder: Decoder
-    build: Callable[[int, dict[str, np.ndarray] | None], Solo]
-    start: Callable[[int], dict[str, np.ndarray] | None]
-    noise: float = 0.0
-
-    def initial(self, seed: int) -> Solo:
-        """Return the decoder as training starts with it."""
-        return self.build(seed, self.start(seed))
 
     def loss(
         self, model: Solo, batch: Batch, key: jax.Array

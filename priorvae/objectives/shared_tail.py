@@ -16,7 +16,7 @@ from priorvae.objectives.warm_start import Factors, alternating_least_squares
 __all__ = ["core_size", "fit_with_shared_tail"]
 
 LARGEST_CORE = 600
-"""Directions of the leading block by default: three decades of a map's spectrum, or the whole."""
+"""Directions of the leading block, or all there are: what a sweep can decompose in a second."""
 
 
 def core_size(areas: int) -> int:
