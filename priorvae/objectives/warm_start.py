@@ -80,8 +80,8 @@ def alternating_least_squares(
 class _Path(NamedTuple):
     """Where the sweeps are, and where the next one starts: ahead of it, by Nesterov's momentum.
 
-    Sweeps alone creep along the valleys of the error; with momentum the
-    same number of them ends several times as far down. Where a sweep ends higher than the last one it starts anew.
+    Sweeps alone creep along the valleys of the error; with momentum the same number of them ends
+    several times as far down. Where a sweep ends higher than the last one it starts anew.
 
     Source: Mitchell, Ye and De Sterck (2020), Nesterov acceleration of alternating least squares
     for canonical tensor decomposition, Numerical Linear Algebra with Applications 27.
