@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from copy import deepcopy
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -16,7 +15,7 @@ from priorvae.evaluation.posterior import PosteriorFidelity, compare_posteriors
 from priorvae.evaluation.targets import generator, split
 from priorvae.inference import ExactPrior, Fit, RegressionData, build_data, fit, load_data
 from priorvae.inference.correction import Correction
-from priorvae.inference.importance import obstacle
+from priorvae.inference.coupling import obstacle
 from priorvae.inference.regression import EFFECT
 from priorvae.inference.reweighting import correct_fit
 from priorvae.processes.base import Gaussian, Process, require_gaussian
@@ -37,9 +36,6 @@ __all__ = [
 
 SIMULATED = "simulated"
 """Name of the data set that is drawn from the process itself."""
-
-NUM_WEIGHED = 400
-"""Posterior draws that are weighted where each takes a Jacobian."""
 
 
 class Simulation(NamedTuple):
@@ -190,21 +186,10 @@ def simulate_counts(
 
 
 def _correction(key: jax.Array, bundle: Bundle, process: Gaussian, found: Fit) -> Correction | None:
-    """Weight the decoder's posterior draws to the exact one, where its fields have a density."""
+    """Weight the decoder's posterior draws to the exact one, where that can be done."""
     if obstacle(bundle, process) is not None:
         return None
-    num = found.idata["posterior"].sizes
-    spare = num["chain"] * num["draw"] // NUM_WEIGHED
-    # A Jacobian for each draw takes minutes where a matrix takes seconds.
-    kept = found if bundle.is_linear else _thinned(found, max(spare, 1))
-    return correct_fit(key, kept, bundle, process).correction
-
-
-def _thinned(found: Fit, step: int) -> Fit:
-    idata = deepcopy(found.idata)
-    for group in ("posterior", "sample_stats"):
-        idata[group] = idata[group].isel(draw=slice(None, None, step))
-    return replace(found, idata=idata)
+    return correct_fit(key, found, bundle, process).correction
 
 
 def _corrected(correction: Correction, hyperparameters: Sequence[str]) -> dict[str, Any]:

@@ -10,8 +10,6 @@ from typing import NamedTuple
 import numpy as np
 from scipy import linalg
 
-from priorvae.inference.importance import proper_range
-
 __all__ = [
     "MeanDifference",
     "NeighbourCorrelation",
@@ -24,9 +22,13 @@ __all__ = [
     "importance_fraction",
     "mean_difference",
     "neighbour_correlation",
+    "proper_range",
     "sd_ratio",
     "squared_covariance_error",
 ]
+
+SINGULAR = 1e-12
+"""Share of the largest variance below which a direction has none in float64."""
 
 SMALLEST_CORRELATION = 0.1
 """Below this mean neighbour correlation a ratio would be nought over nought (an alpha of 0)."""
@@ -213,3 +215,15 @@ def importance_fraction(actual: np.ndarray, expected: np.ndarray) -> float:
     if ratios.min() <= 0.5:
         return 0.0
     return float(np.exp(np.sum(0.5 * np.log(2 * ratios - 1) - np.log(ratios))))
+
+
+def proper_range(covariance: np.ndarray) -> np.ndarray | None:
+    """Return an orthonormal basis of the range, or None where the covariance is regular."""
+    try:
+        pivots = np.diag(linalg.cholesky(covariance)) ** 2
+        if pivots.min() > SINGULAR * np.diag(covariance).max():
+            return None
+    except linalg.LinAlgError:
+        pass
+    values, vectors = linalg.eigh(covariance)
+    return vectors[:, values > SINGULAR * values[-1]]

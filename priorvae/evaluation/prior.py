@@ -10,6 +10,7 @@ import numpy as np
 
 from priorvae.errors import BundleError, preview
 from priorvae.evaluation import metrics, twosample
+from priorvae.evaluation.density import importance_fractions
 from priorvae.evaluation.moments import Moments, compare_moments
 from priorvae.evaluation.targets import (
     Target,
@@ -18,12 +19,7 @@ from priorvae.evaluation.targets import (
     generator,
     split,
 )
-from priorvae.inference.importance import (
-    Weighable,
-    effective_fraction,
-    log_importance_weights,
-    obstacle,
-)
+from priorvae.inference.coupling import Coupled
 from priorvae.processes.base import Gaussian, Process
 
 if TYPE_CHECKING:
@@ -38,12 +34,6 @@ __all__ = [
     "moments_of",
     "shortfall",
 ]
-
-NUM_WEIGHED = 200
-"""Draws behind the importance weights of a decoder that is not linear: each has a Jacobian."""
-
-LARGEST_JACOBIAN = 500
-"""Values of a field beyond which those Jacobians take minutes."""
 
 NULL_REPEATS = 5
 """Samples of the process that make the Monte Carlo null of a figure measured from draws."""
@@ -60,7 +50,7 @@ FROM_MOMENTS = (
 )
 
 
-class Decoder(Weighable, Protocol):
+class Decoder(Coupled, Protocol):
     """What evaluation needs of a decoder; `priorvae.bundles.Bundle` is one."""
 
     @property
@@ -310,19 +300,10 @@ class _Judge(NamedTuple):
         """Return effective fractions of weights of draws, for a decoder not linear in z."""
         import jax
 
-        process = self.process
-        if decoder.is_linear or not self.target.gaussian or process.size > LARGEST_JACOBIAN:
+        if decoder.is_linear or not isinstance(self.process, Gaussian) or not self.target.gaussian:
             return [None] * len(hypers)
-        if not isinstance(process, Gaussian) or obstacle(decoder, process) is not None:
-            return [None] * len(hypers)
-        num = len(hypers) * NUM_WEIGHED
-        z = jax.random.normal(jax.random.fold_in(key, num), (num, decoder.latent_dim))
-        columns = {
-            c.name: np.repeat([float(h[c.name]) for h in hypers], NUM_WEIGHED)
-            for c in process.conditions
-        }
-        found = log_importance_weights(decoder, process, np.asarray(z), columns)
-        return [effective_fraction(w) for w in found.values.reshape(len(hypers), NUM_WEIGHED)]
+        weigh_key = jax.random.fold_in(key, len(hypers))
+        return importance_fractions(weigh_key, decoder, self.process, hypers)
 
     def point(
         self,

@@ -5,13 +5,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from priorvae.inference.correction import Correction
+    from priorvae.inference.coupling import Coupling, couple
     from priorvae.inference.data import join_by_id, read_table
     from priorvae.inference.design import RegressionData, build_data
     from priorvae.inference.diagnostics import Diagnostics
     from priorvae.inference.effect import spatial_effect
     from priorvae.inference.exact import ExactPrior
     from priorvae.inference.formula import Formula, parse_formula
-    from priorvae.inference.importance import log_importance_weights, smooth
+    from priorvae.inference.importance import smooth
     from priorvae.inference.maps import draw_posterior
     from priorvae.inference.output import write_fit
     from priorvae.inference.prior import SpatialPrior
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Correction",
+    "Coupling",
     "Diagnostics",
     "ExactPrior",
     "Fit",
@@ -34,12 +36,12 @@ __all__ = [
     "build_data",
     "build_model",
     "correct_fit",
+    "couple",
     "draw_posterior",
     "fit",
     "infer",
     "join_by_id",
     "load_data",
-    "log_importance_weights",
     "parameter_table",
     "parse_formula",
     "read_table",
@@ -50,6 +52,7 @@ __all__ = [
 
 _HOME = {
     "Correction": "correction",
+    "Coupling": "coupling",
     "Diagnostics": "diagnostics",
     "ExactPrior": "exact",
     "Fit": "sampling",
@@ -61,12 +64,12 @@ _HOME = {
     "build_data": "design",
     "build_model": "regression",
     "correct_fit": "reweighting",
+    "couple": "coupling",
     "draw_posterior": "maps",
     "fit": "sampling",
     "infer": "run",
     "join_by_id": "data",
     "load_data": "run",
-    "log_importance_weights": "importance",
     "parameter_table": "summary",
     "parse_formula": "formula",
     "read_table": "data",

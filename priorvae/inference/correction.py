@@ -66,25 +66,25 @@ class Correction:
             "effective_fraction": weights.fraction,
             "pareto_k": weights.pareto_k,
             "pareto_k_limit": self.limit,
-            "folded": weights.folded,
             "shifts": {name: found._asdict() for name, found in self.parameters.items()},
             "worst_area": self.worst_area,
             "worst_area_shift": None if self.areas is None else self.areas._asdict(),
         }
 
 
-def shift(draws: np.ndarray, log_weights: np.ndarray) -> Shift:
-    """Estimate how far the mean of draws is from their weighted mean.
+def shift(draws: np.ndarray, exact: np.ndarray, log_weights: np.ndarray) -> Shift:
+    """Estimate how far the mean of a decoder's draws is from that of the exact posterior.
 
     Args:
-        draws: `(chain, draw)`.
+        draws: The decoder's, `(chain, draw)`.
+        exact: What each becomes with the process's field in the decoder's place, likewise.
         log_weights: Normalised, in the same shape.
     """
     from numpyro.diagnostics import effective_sample_size
 
     weights = draws.size * np.exp(log_weights)
-    mean, sd = weighted_moments(draws, weights)
-    terms = (1 - weights) * (draws - mean) / sd
+    mean, sd = weighted_moments(exact, weights)
+    terms = ((draws - mean) - weights * (exact - mean)) / sd
     if np.ptp(terms) == 0:
         return Shift(float(terms.mean()), 0.0)
     ess = min(float(effective_sample_size(terms)), terms.size)

@@ -39,6 +39,7 @@ class Fit:
         hyperparameters: Those among them that belong to the spatial effect.
         idata: The draws and sampler statistics as ArviZ data, area ids as coordinates.
         diagnostics: Whether to believe them.
+        priors: The regression's priors.
         correction: What was done to correct them to the exact posterior, where that was asked for.
     """
 
@@ -47,6 +48,7 @@ class Fit:
     hyperparameters: tuple[str, ...]
     idata: Any
     diagnostics: Diagnostics
+    priors: RegressionPriors | None = None
     correction: Correction | None = None
 
     def draws(self, name: str) -> np.ndarray:
@@ -106,7 +108,7 @@ def fit(
         progress_bar=progress,
     )
     seconds = _run(sampler, key)
-    return _collect(sampler, data, prior, parameter_names(data, prior, priors), seconds)
+    return _collect(sampler, data, prior, priors, seconds)
 
 
 def default_chain_method(num_chains: int) -> ChainMethod:
@@ -162,9 +164,10 @@ def _collect(
     sampler: MCMC,
     data: RegressionData,
     prior: SpatialPrior,
-    parameters: tuple[str, ...],
+    priors: RegressionPriors | None,
     seconds: float,
 ) -> Fit:
+    parameters = parameter_names(data, prior, priors)
     samples = sampler.get_samples(group_by_chain=True)
     stats = sampler.get_extra_fields(group_by_chain=True)
     judged = {name: np.asarray(samples[name]) for name in (*parameters, EFFECT, data.measure)}
@@ -179,6 +182,7 @@ def _collect(
         hyperparameters=tuple(name for name in parameters if name in hyper),
         idata=_to_arviz(sampler, data),
         diagnostics=diagnose(moving, {k: np.asarray(v) for k, v in stats.items()}, seconds),
+        priors=priors,
     )
 
 

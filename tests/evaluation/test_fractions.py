@@ -36,6 +36,6 @@ def test_fractions_from_draws_are_those_of_the_covariances(process: GP, factor: 
     v = factor**2
     expected = (np.sqrt(2 * v - 1) / v) ** process.size
     fractions = np.array([point.importance_fraction for point in found.points])
-    # Simulated, the fraction of 200 draws has a standard error of .034 at a factor of .95.
-    error = 4 * 0.034 if factor < 1 else 1e-4
+    # Simulated, the fraction of 100 draws has a standard error of .048 at a factor of .95.
+    error = 4 * 0.048 if factor < 1 else 1e-4
     np.testing.assert_allclose(fractions, expected, atol=error)

@@ -47,7 +47,7 @@ def run(
     given = {"id": "area", "formula": FORMULA, "family": "poisson", **options}
     arguments = [str(bundle), "--data", str(data), "--out", str(out)]
     arguments += [part for name, value in given.items() for part in (f"--{name}", value)]
-    arguments += ["--chains", "2", "--warmup", "20", "--samples", "20", *flags]
+    arguments += ["--chains", "2", "--warmup", "60", "--samples", "20", *flags]
     result = CliRunner().invoke(app, arguments)
     return result.exit_code, result.output, result.exception
 
