@@ -87,6 +87,12 @@ def decoders(
     posterior: Annotated[
         bool, typer.Option("--posterior", help="Compare posteriors too, where they are asked for.")
     ] = False,
+    weighted: Annotated[
+        bool,
+        typer.Option(
+            "--weighted", help="Compare all posteriors, of simulated counts, by importance weights."
+        ),
+    ] = False,
     seconds: Annotated[
         float, typer.Option(min=0.01, help="CPU seconds that each gradient is measured over.")
     ] = 1.5,
@@ -105,7 +111,9 @@ def decoders(
         [load_config(p) for p in configs], maps=maps, seeds=seeds, posterior=posterior
     )
     with show_progress() as listener:
-        rows = bench_decoders(wanted, out=out, rivals=rivals, seconds=seconds, listener=listener)
+        rows = bench_decoders(
+            wanted, out=out, rivals=rivals, weighted=weighted, seconds=seconds, listener=listener
+        )
     summaries = over_seeds(rows) if seeds > 1 else []
     tables = decoder_tables(rows, summaries)
     show(tables)

@@ -61,7 +61,8 @@ def _draw(table: Table) -> None:
 NOTE = (
     "The worst of the hyperparameter values; in brackets, what as many draws of the process itself "
     "give, for figures measured from draws. W2: squared Bures-Wasserstein distance over the trace. "
-    "IS: effective fraction of importance weights. CPU time of one process; a gradient is that of "
+    "IS: effective fraction of importance weights, decoder to process, of draws of the prior and "
+    "of the posterior. CPU time of one process; a gradient is that of "
     "a log density over latents and hyperparameters in float64, rivals' in float32, and the ratio "
     "is to the exact non-centred process, timed in the same run."
 )
@@ -121,6 +122,8 @@ _COLUMNS = (
     _Column("posterior RMSE", _figure("rmse")),
     _Column("posterior sd off by", _figure("sd_ratio")),
     _Column("coverage", _figure("coverage")),
+    _Column("shift of hyperparameters", _figure("hyper_shift")),
+    _Column("posterior IS fraction", _figure("posterior_fraction")),
     _Column(
         "training, CPU s", lambda row: "" if row.cpu_seconds is None else f"{row.cpu_seconds:.0f}"
     ),
@@ -136,6 +139,9 @@ _SEEDS = {
     "worst_sd": "worst-area sd off by",
     "bures_wasserstein": "W2",
     "importance_fraction": "IS fraction",
+    "rmse": "posterior RMSE",
+    "hyper_shift": "shift of hyperparameters",
+    "posterior_fraction": "posterior IS fraction",
     "cpu_seconds": "training, CPU s",
 }
 
@@ -144,13 +150,15 @@ def _seed_table(summaries: Sequence[SeedSummary]) -> Iterator[Table]:
     if not summaries:
         return
     heads = ("configuration", "type", "areas", "seeds", "failed", "not certified")
-    rows = tuple(_seed_row(summary) for summary in summaries)
-    yield Table((*heads, *_SEEDS.values()), rows, "Median over the seeds, and the worst of them.")
+    names = [name for name in _SEEDS if any(name in found.median for found in summaries)]
+    rows = tuple(_seed_row(summary, names) for summary in summaries)
+    columns = (_SEEDS[name] for name in names)
+    yield Table((*heads, *columns), rows, "Median over the seeds, and the worst of them.")
 
 
-def _seed_row(found: SeedSummary) -> tuple[str, ...]:
+def _seed_row(found: SeedSummary, names: Sequence[str]) -> tuple[str, ...]:
     counts = (found.areas, found.seeds, found.failed, found.uncertified)
-    figures = (_median_and_worst(found, name) for name in _SEEDS)
+    figures = (_median_and_worst(found, name) for name in names)
     return (found.name, found.type, *map(str, counts), *figures)
 
 

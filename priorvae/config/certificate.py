@@ -20,6 +20,9 @@ class PosteriorConfig(Section):
         id: Column of area ids (built-ins know theirs).
         formula: As in `priorvae infer`.
         family: As in `priorvae infer`.
+        exact: Where the exact posterior comes from: `sampled` by NUTS, with a factorisation at
+            every gradient; or `weighted`, the decoder's own draws taken to it by importance
+            weights, on maps too large for that. Those must then be reliable.
         correlation: Least correlation of the areas' posterior means with the exact ones.
         rmse: Largest root mean squared difference of those means, in exact posterior sds.
         sd_ratio: Largest deviation of the mean ratio of posterior sds from 1.
@@ -36,6 +39,7 @@ class PosteriorConfig(Section):
     id: str | None = None
     formula: str
     family: Literal["poisson", "binomial"]
+    exact: Literal["sampled", "weighted"] = "sampled"
     chains: PositiveInt = 4
     warmup: PositiveInt = 1000
     samples: PositiveInt = 1000

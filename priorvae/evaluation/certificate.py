@@ -218,6 +218,12 @@ def _posterior_figures(posterior: PosteriorFidelity, bounds: PosteriorConfig) ->
             "importance_fraction", "Effective fraction of weights to the exact posterior",
             p.importance_fraction, bounds.importance_fraction, None,
         )  # fmt: skip
+    if p.paired:
+        # Draws that are all but equal have no tail.
+        yield figure(
+            "pareto_k", "Tail index of the weights to the exact posterior",
+            0.0 if p.pareto_k is None else p.pareto_k, None, p.pareto_k_limit,
+        )  # fmt: skip
     names = ", ".join(h.name.removeprefix("f_") for h in p.hyperparameters)
     if not p.hyperparameters:
         return
@@ -226,6 +232,9 @@ def _posterior_figures(posterior: PosteriorFidelity, bounds: PosteriorConfig) ->
             "hyper_shift", f"Largest shift of the posterior means of {names}, in posterior sds",
             p.largest_shift(), None, bounds.hyper_shift,
         )  # fmt: skip
+    # Draws compared with themselves differ by less than chance: the test would see nothing.
+    if p.paired:
+        return
     yield figure(
         "hyper_pvalue", f"Family-wise p-value of equal posteriors of {names}",
         p.familywise_pvalue(), bounds.hyper_pvalue, None,

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import jax
 
     from priorvae.bundles import Bundle
+    from priorvae.inference import SpatialPrior
 
 __all__ = [
     "SIMULATED",
@@ -70,31 +71,32 @@ def posterior_fidelity(
 ) -> PosteriorFidelity:
     """Fit one regression with a bundle and with the process it stands for, and compare.
 
-    Model, data, sampler and seed are the same on both sides.
+    Model, data, sampler and seed are the same on both sides; or the exact side is the bundle's own,
+    taken to the exact posterior by importance weights.
 
     Args:
         key: Random key of the simulated data, the chains and the permutation tests.
         bundle: The bundle.
         process: That process.
-        settings: Data (`simulated` for counts drawn from the process), formula and sampler.
+        settings: Data (`simulated` for counts drawn from the process), formula, sampler, and where
+            the exact side comes from.
 
     Raises:
         DataError: The data cannot be used.
+        ProcessError: The exact side is to come from weights, and the bundle has none.
         RunError: The sampler fails.
     """
     data_key, fit_key, test_key = split(key, 3)
     data, truth, described = _data(data_key, bundle, process, settings)
-    ours, theirs = (
-        fit(
-            fit_key,
-            data,
-            prior,
-            num_warmup=settings.warmup,
-            num_samples=settings.samples,
-            num_chains=settings.chains,
-        )
-        for prior in (bundle, ExactPrior(process))
-    )
+    why_not = obstacle(bundle, process)
+    weighted = settings.exact == "weighted"
+    if weighted and why_not is not None:
+        raise ProcessError(f"certificate.posterior.exact: weighted: {why_not}")
+    ours = _fit(fit_key, data, bundle, settings)
+    corrected = None if why_not else correct_fit(fit_key, ours, bundle, process, always=weighted)
+    theirs = corrected if weighted else None
+    if theirs is None:
+        theirs = _fit(fit_key, data, ExactPrior(process), settings)
     names = [n for n in ours.hyperparameters if n in theirs.hyperparameters]
     found = compare_posteriors(
         test_key,
@@ -105,12 +107,26 @@ def posterior_fidelity(
         area_ids=bundle.sites,
         data=described,
         truth=truth,
+        paired=weighted,
     )
-    correction = _correction(fit_key, bundle, process, ours)
-    if correction is not None:
+    if corrected is not None and corrected.correction is not None:
         scalars = (*ours.hyperparameters, f"{EFFECT}_scale")
-        found = replace(found, **_corrected(correction, scalars))
-    return replace(found, decoder_run=_diagnostics(ours), exact_run=_diagnostics(theirs))
+        found = replace(found, **_corrected(corrected.correction, scalars))
+    exact_run = None if weighted else _diagnostics(theirs)
+    return replace(found, decoder_run=_diagnostics(ours), exact_run=exact_run)
+
+
+def _fit(
+    key: jax.Array, data: RegressionData, prior: SpatialPrior, settings: PosteriorConfig
+) -> Fit:
+    return fit(
+        key,
+        data,
+        prior,
+        num_warmup=settings.warmup,
+        num_samples=settings.samples,
+        num_chains=settings.chains,
+    )
 
 
 def observed_data(process: Process, settings: PosteriorConfig) -> RegressionData | None:
@@ -185,19 +201,13 @@ def simulate_counts(
     return Simulation(build_data("cases ~ x + offset(log(exposure))", "poisson", table), rate)
 
 
-def _correction(key: jax.Array, bundle: Bundle, process: Gaussian, found: Fit) -> Correction | None:
-    """Weight the decoder's posterior draws to the exact one, where that can be done."""
-    if obstacle(bundle, process) is not None:
-        return None
-    return correct_fit(key, found, bundle, process).correction
-
-
 def _corrected(correction: Correction, hyperparameters: Sequence[str]) -> dict[str, Any]:
     """Return what a correction says of the decoder, as fields of `PosteriorFidelity`."""
     shifts = {n: tuple(found) for n, found in correction.parameters.items() if n in hyperparameters}
     return {
         "importance_fraction": correction.weights.fraction,
         "pareto_k": correction.weights.pareto_k,
+        "pareto_k_limit": correction.limit,
         "shifts": shifts,
         "area_shift": None if correction.areas is None else tuple(correction.areas),
     }

@@ -382,7 +382,7 @@ def posterior_figures(fidelity: PosteriorFidelity) -> list[ReportFigure]:
     return [
         _scatter(*means, "mean", f"correlation {fidelity.correlation:.5f}"),
         _scatter(*sds, "sd", f"mean ratio {fidelity.sd_ratio:.3f}"),
-        *(_density(hyper) for hyper in fidelity.hyperparameters),
+        *(_density(hyper, fidelity.paired) for hyper in fidelity.hyperparameters),
     ]
 
 
@@ -443,7 +443,7 @@ def _scatter(
     )
 
 
-def _density(hyper: HyperFidelity) -> ReportFigure:
+def _density(hyper: HyperFidelity, paired: bool) -> ReportFigure:
     name = hyper.name.removeprefix("f_")
     label = f"log {name}" if hyper.scale == "log" else name
     with new_figure(3.8, 3.2) as (figure, axes):
@@ -454,12 +454,14 @@ def _density(hyper: HyperFidelity) -> ReportFigure:
         axes.set(xlabel=label, ylabel="posterior density")
         axes.legend()
         uri = finish(figure)
+    chance = (
+        f" ({hyper.shift_z:+.1f} Monte Carlo standard errors). Two samples of one distribution "
+        f"differ this much with p = {hyper.pvalue:.2g}."
+    )
     return ReportFigure(
         POSTERIOR,
         f"Posterior of the {name}",
-        f"The means differ by {hyper.shift:+.3f} posterior sd ({hyper.shift_z:+.1f} Monte Carlo "
-        f"standard errors). Two samples of one distribution differ this much with p = "
-        f"{hyper.pvalue:.2g}.",
+        f"The means differ by {hyper.shift:+.3f} posterior sd{'.' if paired else chance}",
         f"Histograms of {label} under the decoder and exactly; means differ by "
         f"{hyper.shift:.3f} posterior sd.",
         uri,

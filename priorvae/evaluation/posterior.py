@@ -118,7 +118,8 @@ class PosteriorFidelity:
         coverage: Share of exact draws inside the decoder's central 95 % intervals.
         worst_shift: Largest difference of means over the areas, in exact posterior sds, signed.
         worst_area: Id of its area.
-        correlation_floor: The correlation that two exact runs of this length would have.
+        correlation_floor: The correlation that two exact runs of this length would have; None, as
+            all floors, where both sides are made of the same draws.
         rmse_floor: Their RMSE.
         coverage_floor: The coverage of half of the exact draws by the other half's intervals.
         hyperparameters: One comparison per hyperparameter.
@@ -128,14 +129,17 @@ class PosteriorFidelity:
             95 % interval under the decoder, and under the process.
         importance_fraction: Effective fraction of Pareto-smoothed importance weights that take
             the decoder's posterior to the exact one; None where the density is unknown.
-        pareto_k: Their tail index; above 0.7 the weights cannot be relied on.
+        pareto_k: Their tail index.
+        pareto_k_limit: Above it the weights cannot be relied on.
         shifts: Shift of each hyperparameter's posterior mean, decoder less exact, in posterior sds
             (of its logarithm where it is positive), and its Monte Carlo error: found by the
             weights, from the same draws, so without the noise of two runs. Empty where the weights
             cannot be relied on.
         area_shift: The same of the area that moves most.
         decoder_run: Diagnostics of the decoder's chains (seconds, divergences, largest R-hat...).
-        exact_run: The same of the exact chains.
+        exact_run: The same of the exact chains; None where there were none.
+        paired: Whether the exact side is the decoder's own draws, taken to the exact posterior by
+            weights: figures then compare draws with themselves, and have no null.
     """
 
     data: str
@@ -146,19 +150,21 @@ class PosteriorFidelity:
     coverage: float
     worst_shift: float
     worst_area: str
-    correlation_floor: float
-    rmse_floor: float
-    coverage_floor: float
+    correlation_floor: float | None
+    rmse_floor: float | None
+    coverage_floor: float | None
     hyperparameters: tuple[HyperFidelity, ...]
     draws: tuple[int, int]
     areas: AreaMoments
     truth_coverage: tuple[float, float] | None = None
     importance_fraction: float | None = None
     pareto_k: float | None = None
+    pareto_k_limit: float = 0.7
     shifts: dict[str, tuple[float, float]] = field(default_factory=dict)
     area_shift: tuple[float, float] | None = None
     decoder_run: dict[str, float] | None = None
     exact_run: dict[str, float] | None = None
+    paired: bool = False
 
     def largest_shift(self) -> float:
         """Return the hyperparameters' largest shift: by the weights, else of the two runs."""
@@ -182,6 +188,7 @@ def compare_posteriors(
     area_ids: Sequence[str],
     data: str = "",
     truth: np.ndarray | None = None,
+    paired: bool = False,
 ) -> PosteriorFidelity:
     """Compare the posterior under a decoder with the exact posterior.
 
@@ -195,6 +202,7 @@ def compare_posteriors(
         area_ids: Ids in the order of the area axis.
         data: What the data are, for the report.
         truth: The areas' true values `(area,)`, where the data were simulated.
+        paired: Whether both sides are made of the same draws: there are no floors then.
 
     Raises:
         DataError: A variable is missing on one side.
@@ -215,9 +223,10 @@ def compare_posteriors(
         worst_shift=float(found.shifts[worst]),
         worst_area=area_ids[worst],
         # Halves have half the draws, so twice the variance of two runs of the whole length.
-        correlation_floor=1 - (1 - floor.correlation) / 2,
-        rmse_floor=floor.rmse / np.sqrt(2),
-        coverage_floor=floor.coverage,
+        correlation_floor=None if paired else 1 - (1 - floor.correlation) / 2,
+        rmse_floor=None if paired else floor.rmse / np.sqrt(2),
+        coverage_floor=None if paired else floor.coverage,
+        paired=paired,
         hyperparameters=tuple(
             compare_hyperparameter(name, _variable(ours, name), _variable(theirs, name), rng)
             for name in hyperparameters

@@ -186,11 +186,13 @@ class PriorFidelity:
 
 def shortfall(name: str, value: float) -> float:
     """Return how far a figure is from its value for equal priors: larger is worse."""
-    if name in ("mean_sd", "worst_sd", "neighbour_correlation"):
+    if name in ("mean_sd", "worst_sd", "neighbour_correlation", "sd_ratio"):
         return abs(value - 1)
+    if name == "coverage":
+        return abs(value - 0.95)
     if name in ("worst_mean", "worst_edge"):
         return abs(value)
-    if name == "importance_fraction" or name.endswith("pvalue"):
+    if name == "correlation" or name.endswith(("fraction", "pvalue")):
         return 1 - value
     return value
 

@@ -44,7 +44,9 @@ def require_correctable(decoder: Coupled, process: Process) -> Gaussian:
     return process
 
 
-def correct_fit(key: jax.Array, fit: Fit, decoder: Coupled, process: Gaussian) -> Fit:
+def correct_fit(
+    key: jax.Array, fit: Fit, decoder: Coupled, process: Gaussian, *, always: bool = False
+) -> Fit:
     """Correct a fit with a decoder to the fit with the process the decoder stands for.
 
     Both models share the latents `z ~ N(0, I)` and all other parameters; the decoder's makes of
@@ -64,6 +66,7 @@ def correct_fit(key: jax.Array, fit: Fit, decoder: Coupled, process: Gaussian) -
         fit: A fit with the decoder.
         decoder: The decoder.
         process: The process it stands for; see `require_correctable`.
+        always: Whether to correct by weights that cannot be relied on, too.
 
     Returns:
         The fit with its draws and diagnostics replaced, and `correction` set. R-hat and effective
@@ -78,7 +81,7 @@ def correct_fit(key: jax.Array, fit: Fit, decoder: Coupled, process: Gaussian) -
     theirs = replay(fit, decoder.conditions, fields)
     weights = _smoothed((theirs.log_density - ours.log_density).reshape(_shape(fit)))
     sampled = _with_weights(fit.idata, weights)
-    if not weights.reliable:
+    if not (weights.reliable or always):
         correction = Correction(weights, None, {}, None, "", sampled)
         return replace(fit, idata=sampled, correction=correction)
     moved = _replaced(sampled, theirs.quantities)

@@ -21,6 +21,7 @@ from priorvae.pipeline.cost import Cost
 from priorvae.pipeline.gradient import gradient_seconds
 from priorvae.pipeline.rivals import Rival
 from priorvae.pipeline.training import Run, train_run
+from priorvae.pipeline.weighing import weighted_figures
 from priorvae.processes import Gaussian, Process, build_process
 
 if TYPE_CHECKING:
@@ -38,7 +39,14 @@ FROM_PRIOR = (
 )
 """Figures of the prior, the worst over the hyperparameters."""
 
-FROM_POSTERIOR = ("correlation", "rmse", "sd_ratio", "coverage")
+FROM_POSTERIOR = (
+    "correlation",
+    "rmse",
+    "sd_ratio",
+    "coverage",
+    "hyper_shift",
+    "posterior_fraction",
+)
 """Figures of the posterior, where it was compared."""
 
 _LARGEST_EXACT = 4000
@@ -93,6 +101,7 @@ def bench_decoders(
     *,
     out: Path,
     rivals: Sequence[Rival] = (),
+    weighted: bool = False,
     seconds: float = 1.5,
     listener: Listener | None = None,
 ) -> list[DecoderRow]:
@@ -106,6 +115,8 @@ def bench_decoders(
         configs: What to train; see `variants`.
         out: Directory of the run directories.
         rivals: Decoders of other packages, known by their draws.
+        weighted: Whether to compare every decoder's posterior on simulated counts with the exact
+            one by weights; see `weighted_figures`.
         seconds: CPU seconds that each gradient is measured over.
         listener: Told about the stages.
 
@@ -118,7 +129,7 @@ def bench_decoders(
     processes = _processes(configs)
     rows = []
     for config, process in zip(configs, processes, strict=True):
-        rows.append(_ours(config, process, out, timer, listener))
+        rows.append(_ours(config, process, out, timer, listener, weighted))
         jax.clear_caches()  # of programs that the next training cannot use
     return rows + [_theirs(rival, timer, listener) for rival in rivals]
 
@@ -138,7 +149,12 @@ def _task(config: RunConfig) -> str:
 
 
 def _ours(
-    config: RunConfig, process: Process, out: Path, timer: _Timer, listener: Listener
+    config: RunConfig,
+    process: Process,
+    out: Path,
+    timer: _Timer,
+    listener: Listener,
+    weighted: bool,
 ) -> DecoderRow:
     listener.stage(f"{config.name}, seed {config.seed}")
     directory = out / config.name
@@ -153,6 +169,10 @@ def _ours(
     if run is None:
         return DecoderRow(**known, cpu_seconds=cost.seconds, error=cost.error)
     figures, null = _judged(run.evaluation)
+    if weighted:
+        listener.stage("Comparing posteriors by weights")
+        kept = directory.with_name(f"{config.name}.posterior.json")
+        figures = figures | weighted_figures(run.bundle, process, kept)
     return DecoderRow(
         **known,
         figures=figures,
@@ -233,6 +253,8 @@ def _judged(evaluation: Evaluation) -> _Judged:
     prior = _figures(evaluation.prior)
     listed = evaluation.certificate.figures
     posterior = {f.name: f.value for f in listed if f.part == "posterior"}
+    if "importance_fraction" in posterior:
+        posterior["posterior_fraction"] = posterior["importance_fraction"]
     chosen = {name: posterior[name] for name in FROM_POSTERIOR if name in posterior}
     return prior._replace(figures=prior.figures | chosen)
 

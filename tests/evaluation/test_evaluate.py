@@ -1,5 +1,6 @@
 """A bundle evaluated on disk: files, report, command line, and the posterior's part."""
 
+import dataclasses
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
@@ -15,7 +16,7 @@ from priorvae.bundles import Bundle, load_bundle, write_bundle
 from priorvae.bundles.info import CertificateInfo
 from priorvae.cli.main import build_app
 from priorvae.config import PosteriorConfig
-from priorvae.errors import InputError
+from priorvae.errors import InputError, ProcessError
 from priorvae.evaluation.comparison import SIMULATED, posterior_fidelity, simulate_counts
 from priorvae.evaluation.document import from_json
 from priorvae.pipeline.evaluation import evaluate_path, map_of
@@ -141,3 +142,37 @@ def test_the_posterior_of_the_reference_is_the_exact_one(process: GP) -> None:
     assert abs(found.area_shift[0]) < 0.01
     assert found.truth_coverage is not None
     assert min(found.truth_coverage) > 0.75
+
+
+@pytest.mark.slow
+def test_a_weighted_comparison_is_the_sampled_one_without_its_noise(process: GP) -> None:
+    small = GP(read_areas("grid:3x4"), process.kernel, process.conditions, {}, 1e-6)
+    exact = bundle_of(small)
+    weights = {k: v * (1.1 if "kernel" in k else 1) for k, v in exact.weights.items()}
+    wide = dataclasses.replace(exact, weights=weights)
+    settings = PosteriorConfig(
+        data=SIMULATED, formula="", family="poisson", chains=2, warmup=300, samples=1500
+    )
+    sampled = posterior_fidelity(jax.random.key(5), wide, small, settings)
+    weighted = posterior_fidelity(
+        jax.random.key(5), wide, small, settings.model_copy(update={"exact": "weighted"})
+    )
+    assert weighted.exact_run is None and weighted.rmse_floor is None
+    assert weighted.importance_fraction == sampled.importance_fraction
+    # A field 1.1 times too wide has a scale that much too small, and is seen as such.
+    (scale,) = [h for h in weighted.hyperparameters if h.name == "f_scale"]
+    assert weighted.shifts["f_scale"][0] < -5 * weighted.shifts["f_scale"][1]
+    assert scale.shift == pytest.approx(weighted.shifts["f_scale"][0], abs=0.02)
+    # The exact posterior's means, by weights and by its own run: four standard errors of the
+    # difference of two runs, of the worst of 12 areas.
+    difference = np.subtract(weighted.areas.exact_mean, sampled.areas.exact_mean)
+    error = np.array(sampled.areas.exact_sd) * np.sqrt(2 / 800)
+    assert np.max(np.abs(difference) / error) < 4
+
+
+def test_a_decoder_without_weights_has_no_weighted_comparison(process: GP) -> None:
+    bundle = bundle_of(process)
+    mixture = dataclasses.replace(bundle, info=bundle.info.model_copy(update={"conditions": []}))
+    settings = PosteriorConfig(data=SIMULATED, formula="", family="poisson", exact="weighted")
+    with pytest.raises(ProcessError, match="exact: weighted: the decoder integrates lengthscale"):
+        posterior_fidelity(jax.random.key(5), mixture, process, settings)

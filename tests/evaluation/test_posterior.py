@@ -150,3 +150,19 @@ def test_a_missing_variable_is_named() -> None:
     second["f_lengthscales"] = second.pop("f_lengthscale")
     with pytest.raises(DataError, match="did you mean 'f_lengthscales'"):
         compare(draws(1), second)
+
+
+def test_a_weighted_posterior_is_certified_by_its_weights(process: GP) -> None:
+    prior = evaluate_prior(KEY, Linear(process, process.root), process, num_draws=200)
+    same = draws(1)
+    found = compare_posteriors(
+        KEY, same, same, variable="risk", hyperparameters=("f_scale",),
+        area_ids=[f"area-{i}" for i in range(AREAS)], paired=True,
+    )  # fmt: skip
+    assert (found.rmse, found.rmse_floor) == (0, None)
+    for pareto_k, status in [(None, "passed"), (0.69, "passed"), (0.71, "failed")]:
+        judged = replace(found, importance_fraction=0.5, pareto_k=pareto_k)
+        certificate = certify(prior, judged, CertificateConfig())
+        assert certificate.status == status
+        assert "hyper_pvalue" not in {figure.name for figure in certificate.figures}
+    assert failed(certificate) == {"pareto_k"}

@@ -72,6 +72,10 @@ def test_trains_judges_and_times_once_even_if_cut_short(tmp_path: Path) -> None:
     (again,) = bench_decoders([configured()], out=tmp_path, seconds=0.05)
     assert files(tmp_path) == before
     assert (again.figures, again.cpu_seconds) == (row.figures, row.cpu_seconds)
+    (weighed,) = bench_decoders([configured()], out=tmp_path, weighted=True, seconds=0.05)
+    kept = json.loads((tmp_path / "small.posterior.json").read_text())
+    assert weighed.figures == row.figures | kept
+    assert 0 < kept["posterior_fraction"] <= 1 and kept["correlation"] <= 1
 
 
 def test_a_training_that_fails_is_a_result(tmp_path: Path) -> None:
