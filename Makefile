@@ -94,11 +94,11 @@ bench-unseen: setup ## Leave a fifth of the areas out of training and predict th
 	  $(wildcard configs/*-pivae*.yaml)
 
 bench-decoders: setup $(RIVAL_FILES) ## Train Georgia's decoders and dl4bi's; one table (AREAS="500 3100")
-	$(ONE_THREAD) $(BIN)/priorvae bench decoders $(DECODERS) --out $(BENCH) \
+	$(ONE_THREAD) $(BIN)/priorvae bench decoders $(DECODERS) --weighted --out $(BENCH) \
 	  $(RIVAL_FILES:%=--rival %) $(AREAS:%=--areas %) $(MAPS:%=--map %)
 
 bench-seeds: setup ## Train Georgia's decoders from 20 seeds each: failures, medians, worst (SEEDS=20)
-	$(ONE_THREAD) $(BIN)/priorvae bench decoders $(DECODERS) --out $(BENCH) --seeds $(SEEDS)
+	$(ONE_THREAD) $(BIN)/priorvae bench decoders $(DECODERS) --weighted --out $(BENCH) --seeds $(SEEDS)
 
 # A task for each size, named by its number of areas, and the draws of each recipe on it.
 $(BENCH)/rivals/task.npz: | $(STAMP)

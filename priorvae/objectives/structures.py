@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+import numpy as np
+
 from priorvae.config import LearntConfig, RegressionConfig, VAEConfig
 from priorvae.decoders.layers import Activation, ConcatCondition, Dense, FiLM, Gate, Layer, Sum
 from priorvae.decoders.spec import Decoder
@@ -10,7 +14,7 @@ from priorvae.objectives.networks import token_network
 from priorvae.objectives.shared_tail import core_size
 from priorvae.processes.base import Gaussian, Process, require_gaussian
 from priorvae.processes.conditions import Condition
-from priorvae.processes.roots import InterpolatedRoot
+from priorvae.processes.roots import InterpolatedRoot, symmetric_root
 
 __all__ = ["build_decoder", "hidden_widths", "widths"]
 
@@ -149,5 +153,16 @@ def _default_width(process: Gaussian) -> int:
 
 
 def _gate_degrees(process: Gaussian) -> tuple[int, ...]:
-    """Return the degree at which the root itself is interpolated to 1e-5."""
-    return InterpolatedRoot.fit(process.root, process.conditions, tolerance=1e-5).degrees
+    """Return the degree at which the root itself is interpolated to 1e-5.
+
+    On a large map the root of the covariance of some of its areas tells: how fast a root turns
+    hardly depends on their number.
+    """
+    if process.size <= core_size(process.size):
+        return InterpolatedRoot.fit(process.root, process.conditions, tolerance=1e-5).degrees
+    some = np.linspace(0, process.size - 1, core_size(process.size)).astype(int)
+
+    def root(hyper: Mapping[str, float]) -> np.ndarray:
+        return symmetric_root(process.covariance(hyper)[np.ix_(some, some)])
+
+    return InterpolatedRoot.fit(root, process.conditions, tolerance=1e-5).degrees

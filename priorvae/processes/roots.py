@@ -20,6 +20,9 @@ __all__ = ["InterpolatedRoot", "cholesky_root", "symmetric_root"]
 
 Root = Callable[[dict[str, float]], np.ndarray]
 
+SMALL = 300
+"""Values up to which a root costs little, and low degrees are tried first."""
+
 _DEGREES = (3, 5, 7, 11, 15, 23, 31, 47)
 _MOST_BYTES = 3e9
 _WORST_ERROR = 1e-3
@@ -109,6 +112,23 @@ class InterpolatedRoot:
                 break
         _check_error(error, conditions)
         return replace(fitted, error=error)
+
+    @classmethod
+    def economical(
+        cls,
+        root: Root,
+        conditions: tuple[Condition, ...],
+        size: int,
+        tolerance: float = 1e-6,
+    ) -> InterpolatedRoot:
+        """Interpolate the root of a field of `size` values: of many, to 1e-5 and in one go.
+
+        There a root takes seconds, and trying degrees that will not do costs more than a few terms
+        too many. Arguments and errors as of `fit`.
+        """
+        if size <= SMALL:
+            return cls.fit(root, conditions, tolerance)
+        return cls.fit(root, conditions, max(tolerance, 1e-5), lowest_degree=15)
 
     @classmethod
     def _at_degrees(

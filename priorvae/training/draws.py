@@ -98,7 +98,9 @@ class RootDraws:
             return factorise(process.covariance(hyper) + diagonal)
 
         own = not noise and kind == "symmetric"
-        root = InterpolatedRoot.fit(process.root if own else other_root, process.conditions)
+        root = InterpolatedRoot.economical(
+            process.root if own else other_root, process.conditions, process.size
+        )
         return cls.of(root, process.conditions, config)
 
     @classmethod

@@ -23,10 +23,6 @@ the sampling error of ten thousand million draws would hide."""
 
 _SMALLEST_PIVOT = 1e-7
 
-_SMALL = 300
-"""Values up to which a root costs little, and low degrees are tried first."""
-
-
 LARGEST_DENSE = 12_000
 """Values beyond which one covariance takes more than a gigabyte."""
 
@@ -115,9 +111,9 @@ class InterpolatedRootSampler(LatentSampler):
     @cached_property
     def root(self) -> InterpolatedRoot:
         """The root over the hyperparameters' range."""
-        large = self.process.size > _SMALL
-        return InterpolatedRoot.fit(
-            self.process.root, self.process.conditions, TOLERANCE, 15 if large else 3
+        process = self.process
+        return InterpolatedRoot.economical(
+            process.root, process.conditions, process.size, TOLERANCE
         )
 
     @cached_property
