@@ -31,7 +31,7 @@ ONE_THREAD := env OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 XLA_FLAGS=--xla_cpu_m
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test test-slow lint types format artifacts certificates bench-simulate bench-unseen bench-decoders bench-seeds constraints clean
+.PHONY: help setup setup-engines demo test test-slow lint types format artifacts certificates bench-simulate bench-unseen bench-decoders bench-seeds constraints clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,6 +48,13 @@ $(STAMP): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install -qq --no-compile --constraint constraints.txt --upgrade pip
 	$(BIN)/python -m pip install -qq --no-compile --constraint constraints.txt \
 	  --build-constraint constraints.txt --editable . --group dev
+	@touch $@
+
+setup-engines: $(STAMP)-engines ## Install the engines too that bundles are exported to: PyMC and Stan
+
+$(STAMP)-engines: $(STAMP)
+	$(BIN)/python -m pip install -qq --no-compile --constraint constraints.txt \
+	  --editable '.[pymc,stan]'
 	@touch $@
 
 demo: setup ## Train and certify the demo's prior, fit the data, write report and map (minutes)
@@ -125,7 +132,7 @@ constraints: ## Renew constraints.txt from the newest releases
 	rm -rf .venv-constraints
 	$(PYTHON) -m venv .venv-constraints
 	.venv-constraints/bin/python -m pip install -qq --upgrade pip
-	.venv-constraints/bin/python -m pip install -qq --no-compile . --group dev hatchling
+	.venv-constraints/bin/python -m pip install -qq --no-compile '.[pymc,stan]' --group dev hatchling
 	.venv-constraints/bin/python -m pip freeze --all --exclude priorvae --exclude setuptools \
 	  | LC_ALL=C sort -f > constraints.txt
 	rm -rf .venv-constraints
