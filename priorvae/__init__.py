@@ -10,9 +10,10 @@ from priorvae.errors import PriorVAEError
 
 if TYPE_CHECKING:
     import priorvae.numpyro as numpyro
+    import priorvae.pymc as pymc
     from priorvae.bundles import load_bundle as load
 
-__all__ = ["PriorVAEError", "__version__", "load", "numpyro"]
+__all__ = ["PriorVAEError", "__version__", "load", "numpyro", "pymc"]
 
 __version__ = "0.1.0"
 
@@ -22,8 +23,8 @@ def __getattr__(name: str) -> Any:
     match name:
         case "load":
             value = import_module("priorvae.bundles").load_bundle
-        case "numpyro":
-            value = import_module("priorvae.numpyro")
+        case "numpyro" | "pymc":
+            value = import_module(f"priorvae.{name}")
         case _:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     globals()[name] = value

@@ -10,6 +10,7 @@ __all__ = [
     "ConfigError",
     "DataError",
     "InputError",
+    "MissingExtraError",
     "PriorVAEError",
     "ProcessError",
     "RunError",
@@ -52,6 +53,10 @@ class DataError(InputError):
 
 class ConditionError(InputError):
     """A hyperparameter value or prior lies outside the range a decoder was trained on."""
+
+
+class MissingExtraError(InputError, ImportError):
+    """What was asked for needs a package that is an optional extra."""
 
 
 class RunError(PriorVAEError):

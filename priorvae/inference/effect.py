@@ -9,14 +9,11 @@ import numpyro
 import numpyro.distributions as dist
 from jax.typing import ArrayLike
 
-from priorvae.errors import ConditionError, nearest
 from priorvae.inference.prior import SpatialPrior
+from priorvae.inference.refusals import fixed_category, require_known, require_mass_inside
 from priorvae.processes.conditions import Condition
 
 __all__ = ["spatial_effect"]
-
-# A cdf evaluated in float32 is off by a few 1e-7; anything a user would notice is far above this.
-_NEGLIGIBLE_MASS = 1e-5
 
 Hyperprior: TypeAlias = dist.Distribution | float | str
 """A prior of a hyperparameter, or a number that fixes it; a category is fixed by its label."""
@@ -70,35 +67,19 @@ def spatial_effect(
 def _condition_sites(
     name: str, conditions: tuple[Condition, ...], given: Mapping[str, Hyperprior]
 ) -> dict[str, jax.Array]:
-    known = [condition.name for condition in conditions]
-    for unknown in (key for key in given if key not in known):
-        raise ConditionError(
-            f"{name}: the prior has no condition {unknown!r}{nearest(unknown, known)}; "
-            f"it has {', '.join(known) or 'none'}"
-        )
+    require_known(name, conditions, given)
     hyper = {}
     for condition in conditions:
         hyperprior = given.get(condition.name)
         if condition.labels:
-            hyperprior = _fixed_category(f"{name}_{condition.name}", hyperprior, condition)
+            fixed = None if isinstance(hyperprior, dist.Distribution) else hyperprior
+            hyperprior = fixed_category(f"{name}_{condition.name}", fixed, condition)
         elif hyperprior is None:
             hyperprior = condition.numpyro()
         else:
             _check_within(f"{name}_{condition.name}", hyperprior, condition)
         hyper[condition.name] = _site(f"{name}_{condition.name}", hyperprior)
     return hyper
-
-
-def _fixed_category(site: str, value: Hyperprior | None, condition: Condition) -> float:
-    """Return a category's number, or refuse to leave it open."""
-    if value is None or isinstance(value, dist.Distribution):
-        raise ConditionError(
-            f"{site}: NUTS samples continuous parameters, and this is a category; fix it to "
-            f"{condition.span}, by --condition {condition.name}={condition.labels[0]} or "
-            f"conditions={{'{condition.name}': '{condition.labels[0]}'}}, and compare the fits"
-        )
-    condition.check(value)
-    return float(condition.number(value))
 
 
 def _site(name: str, value: Hyperprior) -> jax.Array:
@@ -117,15 +98,8 @@ def _check_within(site: str, hyperprior: Hyperprior, condition: Condition) -> No
         return
     with jax.ensure_compile_time_eval():
         outside = _mass_outside(hyperprior, condition.low, condition.high)
-    if outside is None or outside > _NEGLIGIBLE_MASS:
-        amount = "mass" if outside is None else f"{100 * outside:.3g}% of its mass"
-        low, high = f"{condition.low:.6g}", f"{condition.high:.6g}"
-        raise ConditionError(
-            f"{site}: the hyperprior {type(hyperprior).__name__} puts {amount} outside the trained "
-            f"range [{low}, {high}]{f' {condition.unit}' if condition.unit else ''}, where the "
-            f"decoder is not valid; give one inside it, such as dist.Uniform({low}, {high}) or a "
-            "truncated one, or train a bundle over a wider range"
-        )
+    family = type(hyperprior).__name__
+    require_mass_inside(site, condition, family, outside, uniform="dist.Uniform")
 
 
 def _mass_outside(hyperprior: dist.Distribution, low: float, high: float) -> float | None:

@@ -171,7 +171,9 @@ class Condition:
         if self.distribution == "normal":
             return dist.TruncatedNormal(loc, scale, low=self.low, high=self.high)
         normal = dist.TruncatedNormal(loc, scale, low=math.log(self.low), high=math.log(self.high))
-        return dist.TransformedDistribution(normal, dist.transforms.ExpTransform())
+        # With its domain the transform knows its range, which otherwise is taken for (0, inf).
+        exponential = dist.transforms.ExpTransform(domain=normal.support)
+        return dist.TransformedDistribution(normal, exponential)
 
     def _scipy(self) -> Any:
         low, high = self.low, self.high

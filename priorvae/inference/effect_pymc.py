@@ -1,0 +1,194 @@
+"""The spatial effect of a PyMC model: the twin of `priorvae.inference.effect`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any, Protocol, TypeAlias
+
+import numpy as np
+import pymc as pm
+import pytensor.tensor as pt
+from numpy.typing import ArrayLike
+from pymc.distributions.distribution import SymbolicRandomVariable
+from pymc.distributions.transforms import Interval
+from pytensor.graph import ancestors
+from pytensor.tensor.random.op import RandomVariable
+
+from priorvae.decoders import Decoder, Weights, pytensor_backend
+from priorvae.inference.refusals import fixed_category, require_known, require_mass_inside
+from priorvae.processes.conditions import Condition
+
+__all__ = ["DecoderPrior", "spatial_effect"]
+
+_RANDOM = (RandomVariable, SymbolicRandomVariable)
+
+Hyperprior: TypeAlias = Any
+"""A `pm.X.dist(...)`, a variable of the model, or a number; a category is fixed by its label."""
+
+
+class DecoderPrior(Protocol):
+    """What PyMC needs of a prior: a bundle has it, and `bundle.at(places)`."""
+
+    @property
+    def sites(self) -> tuple[str, ...]:
+        """A name for each value of `f`: the area's id, or `layer/id` where there are layers."""
+
+    @property
+    def decoder(self) -> Decoder:
+        """The specification."""
+
+    @property
+    def weights(self) -> Weights:
+        """The decoder's weights by flat name."""
+
+
+def spatial_effect(
+    name: str,
+    prior: DecoderPrior,
+    *,
+    scale: Hyperprior | None = None,
+    conditions: Mapping[str, Hyperprior] | None = None,
+    index: ArrayLike | None = None,
+) -> Any:
+    """Add a spatial effect to the PyMC model of the context, and return it.
+
+    With `z ~ N(0, I)`, `theta` the prior's conditions and `s` the scale,
+
+        f = s * D(z, theta).
+
+    Variables: `{name}_z`, one `{name}_{condition}` per condition, `{name}_scale`, and the
+    deterministic `{name}`, whose dimension `{name}_area` has the area ids as its coordinate.
+
+    Args:
+        name: Prefix of the variables.
+        prior: A bundle, or a bundle at other places.
+        scale: Prior of the marginal standard deviation, `pm.Exponential.dist(1.0)` for example, a
+            variable of the model, or a number to fix it; half-normal with scale 1 where not given.
+        conditions: Hyperpriors by condition name, of the same kinds; what is not named keeps the
+            hyperprior the prior was trained with. A category must be fixed, by its label: NUTS
+            samples continuous parameters only.
+        index: `(observation,)` positions of the observations' areas, where there is not exactly
+            one observation per area in the prior's order. With layers (times, outcomes) the values
+            are those of the first layer, then of the second, in the order of `prior.sites`.
+
+    Returns:
+        `f`, a variable `(area,)`, or one value an area in each layer; or `f[index]`.
+
+    Raises:
+        ConditionError: A condition is unknown, its value or hyperprior leaves the trained range, or
+            a category is not fixed.
+    """
+    model, decoder = pm.modelcontext(None), prior.decoder
+    area, latent = (model.name_for(f"{name}_{dim}") for dim in ("area", "latent"))
+    hyper = _condition_sites(name, decoder.conditions, conditions or {})
+    model.add_coords({area: prior.sites, latent: range(decoder.latent_dim)})
+    z = pm.Normal(f"{name}_z", shape=decoder.latent_dim, dims=latent)
+    s = _site(f"{name}_scale", pm.HalfNormal.dist(1.0) if scale is None else scale)
+    unit_scale = pytensor_backend.decode(decoder, prior.weights, z, hyper)
+    f = pm.Deterministic(name, s * unit_scale, dims=area)
+    if index is None:
+        return f
+    return f[index if isinstance(index, pt.Variable) else np.asarray(index)]
+
+
+def _condition_sites(
+    name: str, conditions: tuple[Condition, ...], given: Mapping[str, Hyperprior]
+) -> dict[str, Any]:
+    require_known(name, conditions, given)
+    return {
+        condition.name: _condition_site(
+            f"{name}_{condition.name}", condition, given.get(condition.name)
+        )
+        for condition in conditions
+    }
+
+
+def _condition_site(site: str, condition: Condition, value: Hyperprior | None) -> Any:
+    if condition.labels:
+        fixed = None if isinstance(value, pt.Variable) else value
+        return _site(site, fixed_category(site, fixed, condition))
+    if value is None:
+        model, bounds = pm.modelcontext(None), Interval(condition.low, condition.high)
+        return model.register_rv(_trained(condition), site, default_transform=bounds)
+    _check_within(site, value, condition)
+    return _site(site, value)
+
+
+def _site(name: str, value: Hyperprior) -> Any:
+    """Register a distribution; of anything else, a variable or number, keep the value by name."""
+    model = pm.modelcontext(None)
+    if _is_random(value) and value not in model.basic_RVs:
+        return model.register_rv(value, name)
+    return pm.Deterministic(name, pt.as_tensor(value))
+
+
+def _is_random(value: Any) -> bool:
+    """Whether a variable is a distribution's draw, rather than a function of draws."""
+    return getattr(value, "owner", None) is not None and isinstance(value.owner.op, _RANDOM)
+
+
+def _trained(condition: Condition) -> Any:
+    """Return the hyperprior that the decoder was trained with, as `condition.numpyro()` has it."""
+    low, high, parameters = condition.low, condition.high, condition.parameters
+    match condition.distribution:
+        case "uniform":
+            return pm.Uniform.dist(low, high)
+        case "loguniform":
+            return _custom("LogUniform", _log_uniform, condition, math.log(low), math.log(high))
+        case "beta":
+            stretch = (parameters["a"], parameters["b"], low, high)
+            return _custom("StretchedBeta", _stretched_beta, condition, *stretch)
+        case "normal":
+            loc, scale = parameters["loc"], parameters["scale"]
+            return pm.TruncatedNormal.dist(loc, scale, lower=low, upper=high)
+        case _:
+            bounds = (parameters["loc"], parameters["scale"], math.log(low), math.log(high))
+            return _custom("TruncatedLogNormal", _truncated_lognormal, condition, *bounds)
+
+
+def _custom(family: str, draw: Any, condition: Condition, *parameters: float) -> Any:
+    """Return a distribution that PyMC has none of, its density derived from how it is drawn."""
+    middle = float(condition.quantile(np.asarray(0.5)))
+    return pm.CustomDist.dist(
+        *parameters,
+        dist=draw,
+        support_point=lambda rv, size, *_: pt.full(size, middle),
+        class_name=family,
+    )
+
+
+def _log_uniform(low: Any, high: Any, size: Any) -> Any:
+    return pt.exp(pm.Uniform.dist(low, high, size=size))
+
+
+def _stretched_beta(a: Any, b: Any, low: Any, high: Any, size: Any) -> Any:
+    return low + (high - low) * pm.Beta.dist(a, b, size=size)
+
+
+def _truncated_lognormal(loc: Any, scale: Any, low: Any, high: Any, size: Any) -> Any:
+    return pt.exp(pm.TruncatedNormal.dist(loc, scale, lower=low, upper=high, size=size))
+
+
+def _check_within(site: str, value: Hyperprior, condition: Condition) -> None:
+    if not isinstance(value, pt.Variable):
+        condition.check(value)
+        return
+    # Of a function of random variables, or a distribution with random parameters, the mass outside
+    # is unknown before sampling.
+    parents = ancestors(value.owner.inputs) if _is_random(value) else [value]
+    if not _is_random(value) or any(_is_random(parent) for parent in parents):
+        return
+    family = type(value.owner.op).__name__.removesuffix("RV")
+    outside = _mass_outside(value, condition.low, condition.high)
+    require_mass_inside(site, condition, family, outside, uniform="pm.Uniform.dist")
+
+
+def _mass_outside(value: Any, low: float, high: float) -> float | None:
+    """Return the probability outside [low, high]; None where the distribution has no cdf."""
+    try:
+        below, within = (pm.logcdf(value, bound) for bound in (low, high))
+    except NotImplementedError:
+        return None
+    inside = pt.exp(within) - pt.exp(below)
+    return 1.0 - float(inside.eval(mode="FAST_COMPILE"))
