@@ -19,7 +19,7 @@ from priorvae.errors import PriorVAEError
 
 __all__ = ["COMMANDS", "build_app", "main"]
 
-COMMANDS = ("areas", "simulate", "train", "evaluate", "infer", "bench")
+COMMANDS = ("areas", "simulate", "train", "evaluate", "export", "infer", "bench")
 DEBUG = "PRIORVAE_DEBUG"
 
 

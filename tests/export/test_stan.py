@@ -1,0 +1,152 @@
+"""A bundle in Stan: valid programs, the density and the posterior of the NumPyro model."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from numpyro.diagnostics import effective_sample_size
+
+import priorvae
+from priorvae.areas import read_areas
+from priorvae.bundles import Bundle
+from priorvae.export.stan import FAMILIES, example, weights_data, write_stan
+from priorvae.inference import build_model, fit, load_data
+from priorvae.inference.design import RegressionData
+from priorvae.inference.regression import typical_response
+from priorvae.processes import GP, Condition
+from tests.samples import reference_bundle
+from tests.stan import build, check_syntax
+
+# httpstan's own warnings are not ours to heed.
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+FORMULA = "SID79 ~ I(NWBIR79 / BIR79) + offset(log(BIR79))"
+
+
+@pytest.fixture(scope="module")
+def carolina(repository: Path) -> Bundle:
+    return priorvae.load(repository / "artifacts" / "nc-sids-matern32-priorcvae")
+
+
+@pytest.fixture(scope="module")
+def data(carolina: Bundle) -> RegressionData:
+    return load_data(carolina.area_ids, "builtin:sids2", formula=FORMULA, family="poisson")
+
+
+def stan_data_of(bundle: Bundle, data: RegressionData) -> dict[str, Any]:
+    """What the example's `data` block asks for, of a Poisson regression."""
+    n, k = data.design.shape
+    return {
+        **weights_data(bundle),
+        "N": n, "K": k, "area": list(range(1, n + 1)), "X": data.design.tolist(),
+        "y": data.y.astype(int).tolist(), "offsets": data.offset.tolist(),
+        "M": 0, "new_area": [], "new_X": np.zeros((0, k)).tolist(), "new_offsets": [],
+        "intercept_location": typical_response(data),
+        "slope_scale": (2.5 / data.design.std(axis=0, ddof=1)).tolist(),
+    }  # fmt: skip
+
+
+def grid_bundle(source: str) -> Bundle:
+    areas = read_areas(source)
+    assert areas.extent is not None
+    ends = (0.2 * areas.extent, areas.extent)
+    lengthscale = Condition("lengthscale", "km", *ends, "log", "loguniform")
+    return reference_bundle(GP(areas, "matern32", (lengthscale,), {}, 1e-6))
+
+
+@pytest.mark.stan
+@pytest.mark.parametrize("family", FAMILIES)
+def test_examples_are_valid_stan(carolina: Bundle, family: str) -> None:
+    check_syntax(example(carolina, family, arrays=True))
+
+
+def test_examples_for_old_versions_differ_in_their_arrays_alone(carolina: Bundle) -> None:
+    new, old = (example(carolina, "binomial", arrays=a).splitlines() for a in (True, False))
+    changed = [(x, y) for x, y in zip(new, old, strict=True) if x != y]
+    assert ("  array[N] int<lower=0> y;", "  int<lower=0> y[N];") in changed
+    assert all(x.lstrip().startswith("array[") and "[" in y for x, y in changed)
+
+
+def test_one_program_serves_every_bundle_of_a_structure(tmp_path: Path) -> None:
+    one, other = grid_bundle("grid:3x4"), grid_bundle("grid:5x5")
+    programs = []
+    for number, bundle in enumerate((one, other)):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        files = {file.name: file.read_text() for file in write_stan(bundle, folder)}
+        assert json.loads(files.pop("weights.json"))["num_areas"] == bundle.size
+        programs.append(files)
+    assert programs[0] == programs[1]
+
+
+def test_weights_are_the_same_numbers(carolina: Bundle, tmp_path: Path) -> None:
+    write_stan(carolina, tmp_path)
+    found = json.loads((tmp_path / "weights.json").read_text())
+    for name, value in carolina.weights.items():
+        written = np.array(found[name.replace(".", "_")], dtype=value.dtype)
+        np.testing.assert_array_equal(written, value)
+
+
+@pytest.mark.stan
+@pytest.mark.slow
+def test_density_and_gradient_are_those_of_the_numpyro_model(
+    carolina: Bundle, data: RegressionData
+) -> None:
+    """At five points; the two differ by a constant, and by parametrising the slopes."""
+    stan_model = build(example(carolina, "poisson", arrays=True), stan_data_of(carolina, data))
+    model = build_model(data, carolina)
+    rng = np.random.default_rng(2)
+    sd = data.design.std(axis=0, ddof=1)
+    low, high = carolina.conditions[0].low, carolina.conditions[0].high
+    ours, theirs = [], []
+    for _ in range(5):
+        b, scale, z = rng.normal(size=1), rng.uniform(0.1, 1), rng.normal(size=carolina.latent_dim)
+        centre, share = rng.normal(-6, 0.3), rng.uniform(0.1, 0.9)
+        values = {
+            "centre": jnp.asarray(centre), "slopes": jnp.asarray(b), "f_scale": jnp.asarray(scale),
+            "f_z": jnp.asarray(z), "f_lengthscale": jnp.asarray(low + share * (high - low)),
+        }  # fmt: skip
+        ours.append(_log_density(model, values))
+        # Stan's unconstrained space: log of the scale, logit of the share of the range.
+        point = [centre, *(b / sd), np.log(scale), *z, np.log(share / (1 - share))]
+        jacobian = np.log(scale) + np.log((high - low) * share * (1 - share))
+        theirs.append(stan_model.log_prob(point) - jacobian)
+    np.testing.assert_allclose(np.diff(ours), np.diff(theirs), atol=1e-9 * np.abs(ours).max())
+
+
+def _log_density(model: Any, values: dict[str, jax.Array]) -> float:
+    from numpyro.infer.util import log_density
+
+    return float(log_density(model, (), {}, values)[0])
+
+
+@pytest.mark.stan
+@pytest.mark.slow
+def test_the_posterior_is_that_of_numpyro(carolina: Bundle, data: RegressionData) -> None:
+    model = build(
+        example(carolina, "poisson", arrays=True), stan_data_of(carolina, data), random_seed=4
+    )
+    sampled = model.sample(num_chains=4, num_warmup=700, num_samples=1000, delta=0.95)
+    ours = fit(jax.random.key(3), data, carolina)
+    assert ours.diagnostics.max_rhat < 1.02
+    pairs = {"f_scale": "scale", "f_lengthscale": "lengthscale", "Intercept": "Intercept"}
+    compared = {mine: (ours.draws(mine)[..., None], sampled[his]) for mine, his in pairs.items()}
+    compared["mu"] = (ours.draws("mu"), sampled["mu"])
+    for name, (first, second) in compared.items():
+        # httpstan returns (value, draw x chain), the chains running fastest.
+        others = np.moveaxis(np.asarray(second).reshape(-1, 1000, 4), 0, -1).swapaxes(0, 1)
+        for quantity in (lambda x: x, lambda x: (x - x.mean((0, 1))) ** 2):
+            (mean, error), (other, his) = _estimate(quantity(first)), _estimate(quantity(others))
+            worst = np.max(np.abs(mean - other) / np.hypot(error, his))
+            # The largest of up to a hundred: four combined Monte Carlo standard errors.
+            assert worst < 4, (name, worst)
+
+
+def _estimate(draws: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return means over chains and draws, and their Monte Carlo standard errors."""
+    ess = effective_sample_size(np.asarray(draws))
+    return draws.mean((0, 1)), draws.std((0, 1)) / np.sqrt(ess)
