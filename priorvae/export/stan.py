@@ -6,13 +6,15 @@ import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from priorvae.bundles import Bundle
+from priorvae.decoders.layers import Activation, ConcatCondition, Dense
 from priorvae.decoders.stan_backend import arguments, stan_data, stan_functions
 from priorvae.processes.conditions import Condition
 
-__all__ = ["DIALECTS", "FAMILIES", "example", "weights_data", "write_stan"]
+__all__ = ["DIALECTS", "FAMILIES", "example", "generator_data", "weights_data", "write_stan"]
 
 FAMILIES = ("poisson", "binomial", "negative-binomial", "gaussian")
 """Distributions of the data that an example is written for."""
@@ -25,7 +27,7 @@ class _Prior(NamedTuple):
     """A condition of the decoder in the example."""
 
     name: str
-    index: int
+    position: int
     distribution: str
     fixed: bool
 
@@ -36,7 +38,8 @@ def write_stan(bundle: Bundle, out: Path, family: str = "poisson") -> list[Path]
     `decoder.stanfunctions` is what a `functions` block may include; `weights.json` holds weights
     and ranges as data, so that one compiled model serves every bundle of the same structure;
     `example.stan` and `example-2.21.stan` are whole models with a spatial effect, for Stan since
-    2.26 and for older ones such as rstan 2.21.
+    2.26 and for older ones such as rstan 2.21. Where `generator_data` has any, it is written to
+    `generator.json`.
 
     Args:
         bundle: The bundle.
@@ -51,6 +54,9 @@ def write_stan(bundle: Bundle, out: Path, family: str = "poisson") -> list[Path]
         "weights.json": json.dumps(weights_data(bundle)) + "\n",
         **{name: example(bundle, family, arrays=new) for name, new in DIALECTS.items()},
     }
+    generator = generator_data(bundle)
+    if generator is not None:
+        texts["generator.json"] = json.dumps(generator) + "\n"
     for name, text in texts.items():
         (out / name).write_text(text, encoding="utf-8")
     return [out / name for name in texts]
@@ -67,6 +73,38 @@ def weights_data(bundle: Bundle) -> dict[str, Any]:
         "latent_dim": bundle.latent_dim,
         "hyperprior": [_parameters(c) for c in bundle.conditions],
         **stan_data(bundle.decoder, bundle.weights),
+    }
+
+
+def generator_data(bundle: Bundle) -> dict[str, Any] | None:
+    """Return the data of the Stan program that piVAE and PriorVAE were published with, or None.
+
+    Its function `generator_stan(input, W1, W2, W3, B1, B2, B3)` is a perceptron with two hidden
+    layers of tanh, `x' W + B` in each, sized `p`, `p1`, `p2`, `n`; it was quoted in the request for
+    such priors in brms (issue 1482). With conditions its input is `z` followed by their positions
+    in [-1, 1], and `p` counts both.
+
+    Source: Mishra et al. (2022), piVAE, Statistics and Computing 32, the code that goes with it.
+    """
+    layers = bundle.decoder.layers
+    first = int(bool(layers) and isinstance(layers[0], ConcatCondition))
+    tanh = Activation("tanh")
+    match layers[first:]:
+        case (Dense(bias=True), one, Dense(bias=True), two, Dense(bias=True)) if one == two == tanh:
+            pass
+        case _:
+            return None
+    indices = [first, first + 2, first + 4]
+    kernels, biases = (
+        [np.asarray(bundle.weights[f"layers.{i}.{part}"], dtype=np.float64) for i in indices]
+        for part in ("kernel", "bias")
+    )
+    sizes = dict(zip(("p", "p1", "p2"), (k.shape[0] for k in kernels), strict=True))
+    return {
+        **sizes,
+        "n": kernels[-1].shape[1],
+        **{f"W{number}": value.tolist() for number, value in enumerate(kernels, start=1)},
+        **{f"B{number}": value.tolist() for number, value in enumerate(biases, start=1)},
     }
 
 
@@ -110,4 +148,3 @@ def _parameters(condition: Condition) -> list[float]:
     if "a" in found:
         return [found["a"], found["b"]]
     return [found.get("loc", 0.0), found.get("scale", 0.0)]
-

@@ -9,11 +9,20 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from numpyro.diagnostics import effective_sample_size
+from numpyro.infer.util import log_density
 
 import priorvae
 from priorvae.areas import read_areas
 from priorvae.bundles import Bundle
-from priorvae.export.stan import FAMILIES, example, weights_data, write_stan
+from priorvae.decoders import Decoder
+from priorvae.decoders.layers import Activation, ConcatCondition, Dense
+from priorvae.export.stan import (
+    FAMILIES,
+    example,
+    generator_data,
+    weights_data,
+    write_stan,
+)
 from priorvae.inference import build_model, fit, load_data
 from priorvae.inference.design import RegressionData
 from priorvae.inference.regression import typical_response
@@ -91,6 +100,63 @@ def test_weights_are_the_same_numbers(carolina: Bundle, tmp_path: Path) -> None:
         np.testing.assert_array_equal(written, value)
 
 
+GENERATOR = """
+functions {
+  vector generator_stan(vector input, matrix W1, matrix W2, matrix W3,
+                        vector B1, vector B2, vector B3) {
+    vector[cols(W1)] one = tanh((input' * W1)' + B1);
+    vector[cols(W2)] two = tanh((one' * W2)' + B2);
+    return (two' * W3)' + B3;
+  }
+}
+data {
+  int p; int p1; int p2; int n;
+  matrix[p, p1] W1; vector[p1] B1; matrix[p1, p2] W2; vector[p2] B2;
+  matrix[p2, n] W3; vector[n] B3;
+}
+parameters { vector[p] input; }
+transformed parameters { vector[n] f = generator_stan(input, W1, W2, W3, B1, B2, B3); }
+model { input ~ normal(0, 1); }
+"""
+"""The interface of the program that PriorVAE was published with, in words of our own."""
+
+
+@pytest.mark.stan
+@pytest.mark.slow
+def test_a_perceptron_runs_in_the_published_program() -> None:
+    bundle = perceptron("tanh")
+    data = generator_data(bundle)
+    assert data is not None and (data["p"], data["n"]) == (bundle.latent_dim + 1, bundle.size)
+    model = build(GENERATOR, data)
+    rng = np.random.default_rng(3)
+    for _ in range(5):
+        z, unit = rng.normal(size=bundle.latent_dim), rng.uniform(-1, 1)
+        hyper = {"lengthscale": float(bundle.conditions[0].from_unit(unit))}
+        written = np.array(model.constrain_pars([*z, unit]))[-bundle.size :]
+        np.testing.assert_allclose(written, bundle.decode_numpy(z, hyper), rtol=1e-10, atol=1e-12)
+
+
+def test_the_published_program_takes_perceptrons_of_tanh_alone(
+    carolina: Bundle, tmp_path: Path
+) -> None:
+    assert generator_data(carolina) is None
+    assert generator_data(perceptron("relu")) is None
+    names = {file.name for file in write_stan(perceptron("tanh"), tmp_path)}
+    assert "generator.json" in names
+
+
+def perceptron(activation: str) -> Bundle:
+    """A PriorCVAE's perceptron with two hidden layers, its weights drawn."""
+    known = grid_bundle("grid:3x4")
+    hidden = (Dense(7), Activation(activation), Dense(5), Activation(activation))
+    layers = (ConcatCondition(), *hidden, Dense(known.size))
+    decoder = Decoder(4, known.size, known.conditions, layers)
+    rng = np.random.default_rng(1)
+    weights = {k: rng.normal(size=s).astype(np.float32) for k, s in decoder.shapes().items()}
+    changed = {"decoder": decoder.records(), "latent_dim": 4}
+    return Bundle(known.info.model_copy(update=changed), known.areas, weights)
+
+
 @pytest.mark.stan
 @pytest.mark.slow
 def test_density_and_gradient_are_those_of_the_numpyro_model(
@@ -119,8 +185,6 @@ def test_density_and_gradient_are_those_of_the_numpyro_model(
 
 
 def _log_density(model: Any, values: dict[str, jax.Array]) -> float:
-    from numpyro.infer.util import log_density
-
     return float(log_density(model, (), {}, values)[0])
 
 
