@@ -1,4 +1,4 @@
-"""`priorvae export`: a bundle for Stan, or as one NumPyro file."""
+"""`priorvae export`: a bundle for Stan, for brms, or as one NumPyro file."""
 
 from pathlib import Path
 from typing import Annotated
@@ -10,7 +10,7 @@ __all__ = ["export"]
 
 def export(
     bundle: Annotated[Path, typer.Argument(help="Directory of the bundle.")],
-    to: Annotated[str, typer.Option(help="Engine: stan or numpyro.")],
+    to: Annotated[str, typer.Option(help="Engine: stan, brms or numpyro.")],
     out: Annotated[Path, typer.Option(help="Directory to write; must not exist, or be empty.")],
     family: Annotated[
         str,

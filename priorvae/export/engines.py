@@ -11,12 +11,13 @@ from priorvae.bundles import Bundle, load_bundle
 from priorvae.bundles.gate import require_certified
 from priorvae.decoders.engines import EngineNote, engine_notes
 from priorvae.errors import InputError, nearest
+from priorvae.export.brms import write_brms
 from priorvae.export.numpyro import write_numpyro
 from priorvae.export.stan import FAMILIES, write_stan
 
 __all__ = ["ENGINES", "export_bundle", "note_for"]
 
-ENGINES = ("stan", "numpyro")
+ENGINES = ("stan", "brms", "numpyro")
 """Engines that a bundle is written for."""
 
 
@@ -55,12 +56,16 @@ def export_bundle(
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=".export-") as made:
         folder = Path(made) / "files"
         folder.mkdir()
-        write = partial(write_stan, family=family) if to == "stan" else write_numpyro
-        files = write(loaded, folder)
+        writers = {
+            "stan": partial(write_stan, family=family),
+            "brms": write_brms,
+            "numpyro": write_numpyro,
+        }
+        files = [file.relative_to(folder) for file in writers[to](loaded, folder)]
         if out.exists():
             out.rmdir()
         shutil.move(folder, out)
-    return [out / file.name for file in files]
+    return [out / file for file in files]
 
 
 def note_for(bundle: Bundle, engine: str) -> EngineNote:
