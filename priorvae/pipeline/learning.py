@@ -68,6 +68,8 @@ def learn(config: RunConfig, process: Process, out: Path, listener: Listener) ->
         told.append(RoundInfo(steps=plan.training.steps, changes=changes, failed=failed))
         if not failed:
             break
+        if not last:
+            listener.stage("Not certified yet: " + "; ".join(failed))
         before = trained
     return Learnt(_certified(bundle, evaluation, told), evaluation, trained.best_step)
 
