@@ -1,4 +1,4 @@
-"""A PyMC model with a bundle is the NumPyro model with it: densities, gradients, draws, refusals."""
+"""A PyMC model with a bundle is NumPyro's with it: densities, gradients, draws, refusals."""
 
 import os
 import subprocess
@@ -13,7 +13,7 @@ import numpy as np
 import numpyro
 import numpyro.distributions as dist
 import pytest
-from numpyro.infer.util import constrain_fn, potential_energy
+from numpyro.infer.util import potential_energy
 
 pytest.importorskip("pymc")
 
@@ -26,14 +26,13 @@ import priorvae
 from priorvae.areas import read_areas
 from priorvae.bundles import Bundle
 from priorvae.errors import ConditionError
-from priorvae.inference.effect_pymc import _trained
 from priorvae.processes import GP
 from priorvae.processes.conditions import Condition
 from tests.decoders.every_type import TYPES, bundle_of
 from tests.samples import reference_bundle
 
 POINTS = 5
-# Python in place of compiled code. Its additions take 32 terms, so they must not be merged into one.
+# Python in place of compiled code; its additions take 32 terms at most, so they stay apart.
 MODE = get_mode("FAST_COMPILE").excluding("local_add_canonizer")
 FAMILIES = {
     "uniform": {},

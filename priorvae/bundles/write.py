@@ -14,7 +14,7 @@ from priorvae.bundles.card import card
 from priorvae.bundles.info import FileInfo
 from priorvae.errors import BundleError
 
-__all__ = ["write_bundle"]
+__all__ = ["golden_cases", "write_bundle"]
 
 _CASES = 8
 
@@ -39,7 +39,7 @@ def write_bundle(bundle: Bundle, directory: Path, evaluation: str | None = None)
         files.WEIGHTS: files.weights_bytes(_weights(bundle)),
         files.AREAS: files.areas_csv(bundle.areas),
         files.EDGES: files.edges_csv(bundle.areas),
-        files.GOLDEN: files.golden_npz(*_golden(bundle)),
+        files.GOLDEN: files.golden_npz(*golden_cases(bundle)),
         files.CARD: card(bundle).encode(),
     }
     if bundle.arrays:
@@ -63,8 +63,11 @@ def _weights(bundle: Bundle) -> dict[str, np.ndarray]:
     return {**bundle.weights, **(bundle.features.weights if bundle.features else {})}
 
 
-def _golden(bundle: Bundle) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Latents from the bundle's seed, at conditions spread over the trained range."""
+def golden_cases(bundle: Bundle) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return `z (case, latent)`, `theta (case, cond)` and `f (case, area)`, float64.
+
+    Latents are from the bundle's seed, conditions spread over the trained range.
+    """
     rng = np.random.default_rng(bundle.info.seed)
     z = rng.standard_normal((_CASES, bundle.latent_dim))
     theta = (

@@ -61,8 +61,8 @@ class Condition:
         """Map a value in [low, high] to [-1, 1]; NumPy in, NumPy out; JAX in, JAX out."""
         if self.labels:
             return _node(value, len(self.labels))
-        low, high = _forward(self.transform, np.asarray([self.low, self.high]))
-        return 2 * (_forward(self.transform, value) - float(low)) / float(high - low) - 1
+        low, width = self.scaled_range
+        return 2 * (_forward(self.transform, value) - low) / width - 1
 
     def from_unit(self, unit: Any) -> Any:
         """Map a position in [-1, 1] back to the value: the inverse of `to_unit`.
@@ -71,8 +71,14 @@ class Condition:
         """
         if self.labels:
             return _category(unit, len(self.labels))
+        low, width = self.scaled_range
+        return _backward(self.transform, low + (unit + 1) / 2 * width)
+
+    @property
+    def scaled_range(self) -> tuple[float, float]:
+        """The trained range on the transformed scale: its lower end and its width."""
         low, high = _forward(self.transform, np.asarray([self.low, self.high]))
-        return _backward(self.transform, float(low) + (unit + 1) / 2 * float(high - low))
+        return float(low), float(high - low)
 
     def grid(self, num: int) -> np.ndarray:
         """Return `num` values that span [low, high], equally spaced on the transformed scale.
