@@ -31,7 +31,7 @@ ONE_THREAD := env OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 XLA_FLAGS=--xla_cpu_m
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup setup-engines demo test test-slow lint types format artifacts certificates bench-simulate bench-unseen bench-decoders bench-seeds constraints clean
+.PHONY: help setup setup-engines demo test test-slow lint types format artifacts certificates bench-simulate bench-unseen bench-decoders bench-stan bench-seeds constraints clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -103,6 +103,14 @@ bench-unseen: setup ## Leave a fifth of the areas out of training and predict th
 bench-decoders: setup $(RIVAL_FILES) ## Train Georgia's decoders and dl4bi's; one table (AREAS="500 3100")
 	$(ONE_THREAD) $(BIN)/priorvae bench decoders $(DECODERS) --weighted --out $(BENCH) \
 	  $(RIVAL_FILES:%=--rival %) $(AREAS:%=--areas %) $(MAPS:%=--map %)
+
+bench-stan: setup-engines ## Sample 256 areas in Stan with a perceptron and a gated linear decoder (minutes)
+	for type in deeprv gatedlinear; do \
+	  test -d artifacts/runs/stan/$$type/bundle || \
+	    $(BIN)/priorvae train configs/grid256-matern32-$$type.yaml --out artifacts/runs/stan/$$type || exit; \
+	done
+	JAX_ENABLE_X64=1 $(BIN)/python scripts/bench_stan.py \
+	  artifacts/runs/stan/deeprv/bundle artifacts/runs/stan/gatedlinear/bundle
 
 bench-seeds: setup ## Train Georgia's decoders from 20 seeds each: failures, medians, worst (SEEDS=20)
 	$(ONE_THREAD) $(BIN)/priorvae bench decoders $(DECODERS) --weighted --out $(BENCH) --seeds $(SEEDS)
