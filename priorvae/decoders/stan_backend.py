@@ -145,7 +145,7 @@ class _Writer:
         found = []
         for i, condition in enumerate(self.decoder.conditions, start=1):
             call = self.call(
-                f"unit_{condition.transform}", f"theta[{i}]", f"low[{i}]", f"high[{i}]"
+                f"{condition.transform}_unit", f"theta[{i}]", f"low[{i}]", f"high[{i}]"
             )
             found.append(f"u[{i}] = {call};")
         return found

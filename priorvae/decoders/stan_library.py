@@ -21,29 +21,30 @@ class Function(NamedTuple):
 
 
 _SOURCES = """
-// Positions of conditions in [-1, 1] on their own scale.
-real nn_unit_identity(real value, real low, real high) {
+// Positions of conditions in [-1, 1] on their own scale. Old versions of Stan take a function whose
+// name ends with _log for a density.
+real nn_identity_unit(real value, real low, real high) {
   return 2 * (value - low) / (high - low) - 1;
 }
 
-real nn_unit_log(real value, real low, real high) {
+real nn_log_unit(real value, real low, real high) {
   return 2 * (log(value) - log(low)) / (log(high) - log(low)) - 1;
 }
 
-real nn_unit_log1m(real value, real low, real high) {
+real nn_log1m_unit(real value, real low, real high) {
   return 2 * (log1m(value) - log1m(low)) / (log1m(high) - log1m(low)) - 1;
 }
 
-real nn_unit_arcsine(real value, real low, real high) {
+real nn_arcsine_unit(real value, real low, real high) {
   return 2 * (asin(sqrt(value)) - asin(sqrt(low))) / (asin(sqrt(high)) - asin(sqrt(low))) - 1;
 }
 
-real nn_unit_asin(real value, real low, real high) {
+real nn_asin_unit(real value, real low, real high) {
   return 2 * (asin(value) - asin(low)) / (asin(high) - asin(low)) - 1;
 }
 
 // A category 0, ..., high is the Chebyshev node of its number.
-real nn_unit_category(real value, real low, real high) {
+real nn_category_unit(real value, real low, real high) {
   return cos(pi() * (value + 0.5) / (high + 1));
 }
 
