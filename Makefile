@@ -68,7 +68,8 @@ test: setup ## Run the tests
 	$(BIN)/python -m pytest -n 2 $(PYTEST_ARGS)
 
 test-slow: setup ## Run the tests that take minutes, or need Stan, R or a browser
-	$(BIN)/python -m pytest -m "(slow or stan or r or browser) and not gpu" $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "(slow or stan or r or browser) and not gpu" \
+	  $(PYTEST_ARGS)
 
 lint: setup ## Check style, docstrings and formatting
 	$(BIN)/ruff check .
