@@ -187,6 +187,14 @@ def test_priors_of_the_scale_and_hyperpriors_may_be_given() -> None:
     assert value == same
 
 
+def test_random_parameters_of_a_hyperprior_are_its_users_concern() -> None:
+    with pm.Model() as model:
+        upper = pm.Uniform("upper", 20.0, 90.0)
+        given = pm.Uniform.dist(10.0, upper)
+        priorvae.pymc.spatial_effect("f", bundle_with("uniform"), conditions={"lengthscale": given})
+    assert model["f_lengthscale"] in model.free_RVs
+
+
 def hyperpriors() -> dict[str, tuple[Any, str]]:
     normal = stats.norm(10.0, 10.0)
     share = 1 - (normal.cdf(90.0) - normal.cdf(10.0))

@@ -14,6 +14,8 @@ from typing import Any, ClassVar, final
 
 import numpy as np
 import pytensor.tensor as pt
+from pytensor.tensor.shape import specify_shape
+from pytensor.tensor.variable import TensorConstant, TensorVariable
 
 from priorvae.decoders.spec import Decoder, Weights
 from priorvae.processes.conditions import check_names, unit_vector
@@ -44,7 +46,7 @@ def decode(decoder: Decoder, weights: Weights, z: Any, hyper: Mapping[str, Any])
         value = hyper[condition.name]
         if not _is_symbol(value):
             condition.check(value)
-    latents = _Array(pt.specify_shape(pt.as_tensor(z), (decoder.latent_dim,)))
+    latents = _Array(specify_shape(pt.as_tensor(z), (decoder.latent_dim,)))
     unit = unit_vector(decoder.conditions, hyper, _Namespace).astype(latents.dtype)
     typed = {
         name: _Array(pt.constant(np.asarray(value, dtype=latents.dtype)))
@@ -54,7 +56,7 @@ def decode(decoder: Decoder, weights: Weights, z: Any, hyper: Mapping[str, Any])
 
 
 def _is_symbol(value: Any) -> bool:
-    return isinstance(value, pt.TensorVariable) and not isinstance(value, pt.TensorConstant)
+    return isinstance(value, TensorVariable) and not isinstance(value, TensorConstant)
 
 
 @final

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, TypeAlias
 
 import numpy as np
@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 from pymc.distributions.distribution import SymbolicRandomVariable
 from pymc.distributions.transforms import Interval
 from pytensor.compile.mode import Mode
-from pytensor.graph import ancestors
+from pytensor.graph.basic import Variable
 from pytensor.tensor.random.op import RandomVariable
 
 from priorvae.decoders import Decoder, Weights, pytensor_backend
@@ -93,7 +93,7 @@ def spatial_effect(
     f = pm.Deterministic(name, s * unit_scale, dims=area)
     if index is None:
         return f
-    return f[index if isinstance(index, pt.Variable) else np.asarray(index)]
+    return f[index if isinstance(index, Variable) else np.asarray(index)]
 
 
 def _condition_sites(
@@ -110,11 +110,10 @@ def _condition_sites(
 
 def _condition_site(site: str, condition: Condition, value: Hyperprior | None) -> Any:
     if condition.labels:
-        fixed = None if isinstance(value, pt.Variable) else value
+        fixed = None if isinstance(value, Variable) else value
         return _site(site, fixed_category(site, fixed, condition))
     if value is None:
-        # PyTensor takes logarithms of Python's whole floats in float32.
-        bounds = Interval(np.float64(condition.low), np.float64(condition.high))
+        bounds = Interval(*_range(condition))
         model = pm.modelcontext(None)
         return model.register_rv(_trained(condition), site, default_transform=bounds)
     _check_within(site, value, condition)
@@ -134,9 +133,18 @@ def _is_random(value: Any) -> bool:
     return getattr(value, "owner", None) is not None and isinstance(value.owner.op, _RANDOM)
 
 
+def _depends_on_random(variables: Sequence[Any]) -> bool:
+    return any(
+        _is_random(variable)
+        or (variable.owner is not None and _depends_on_random(variable.owner.inputs))
+        for variable in variables
+    )
+
+
 def _trained(condition: Condition) -> Any:
     """Return the hyperprior that the decoder was trained with, as `condition.numpyro()` has it."""
-    low, high, parameters = condition.low, condition.high, condition.parameters
+    low, high = _range(condition)
+    parameters = {name: np.float64(value) for name, value in condition.parameters.items()}
     match condition.distribution:
         case "uniform":
             return pm.Uniform.dist(low, high)
@@ -151,6 +159,11 @@ def _trained(condition: Condition) -> Any:
         case _:
             bounds = (parameters["loc"], parameters["scale"], math.log(low), math.log(high))
             return _custom("TruncatedLogNormal", _truncated_lognormal, condition, *bounds)
+
+
+def _range(condition: Condition) -> tuple[np.float64, np.float64]:
+    """Return the trained range; of Python's round floats PyTensor takes logarithms in float32."""
+    return np.float64(condition.low), np.float64(condition.high)
 
 
 def _custom(family: str, draw: Any, condition: Condition, *parameters: float) -> Any:
@@ -177,13 +190,12 @@ def _truncated_lognormal(loc: Any, scale: Any, low: Any, high: Any, size: Any) -
 
 
 def _check_within(site: str, value: Hyperprior, condition: Condition) -> None:
-    if not isinstance(value, pt.Variable):
+    if not isinstance(value, Variable):
         condition.check(value)
         return
     # Of a function of random variables, or a distribution with random parameters, the mass outside
     # is unknown before sampling.
-    parents = ancestors(value.owner.inputs) if _is_random(value) else [value]
-    if not _is_random(value) or any(_is_random(parent) for parent in parents):
+    if not _is_random(value) or _depends_on_random(value.owner.inputs):
         return
     family = type(value.owner.op).__name__.removesuffix("RV")
     outside = _mass_outside(value, condition.low, condition.high)

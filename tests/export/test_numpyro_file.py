@@ -83,7 +83,7 @@ def test_every_type_on_its_golden_cases(type_: str, tmp_path: Path) -> None:
     bundle = bundle_of(type_)
     module = vendored(bundle, tmp_path)
     module.check()
-    assert module.AREA_IDS == bundle.area_ids and module.LATENT_DIM == bundle.latent_dim
+    assert bundle.area_ids == module.AREA_IDS and bundle.latent_dim == module.LATENT_DIM
     names = [c.name for c in bundle.conditions]
     for z, theta, _ in zip(*golden_cases(bundle), strict=True):
         hyper = dict(zip(names, theta.tolist(), strict=True))
@@ -99,7 +99,7 @@ def test_jit_vmap_and_grad(tmp_path: Path) -> None:
     value = bundle.conditions[0].low * 2
 
     def slope(decode: Any) -> Any:
-        total = lambda z, l: jnp.sum(decode(z, {"lengthscale": l}) ** 2)  # noqa: E731
+        total = lambda z, value: jnp.sum(decode(z, {"lengthscale": value}) ** 2)  # noqa: E731
         gradients = jax.vmap(jax.grad(total, argnums=(0, 1)), in_axes=(0, None))
         return jax.jit(gradients)(z, jnp.asarray(value))
 
@@ -190,7 +190,7 @@ def test_text_of_a_bundle_never_becomes_code(tmp_path: Path) -> None:
     bad = changed(bundle, id=hostile, name=hostile, type=hostile, boundary=boundary)
     [path] = write_numpyro(bad, tmp_path)
     module = load(path)
-    assert module.BUNDLE == hostile and path.parent == tmp_path and path.stem.isidentifier()
+    assert hostile == module.BUNDLE and path.parent == tmp_path and path.stem.isidentifier()
     names = {
         alias.name
         for node in ast.walk(ast.parse(path.read_text(encoding="ascii")))
