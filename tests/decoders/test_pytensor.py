@@ -14,8 +14,9 @@ import pytensor.tensor as pt
 
 from priorvae.bundles import golden_cases
 from priorvae.decoders import Decoder, jax_backend, numpy_backend, pytensor_backend
+from priorvae.errors import ConditionError
 from tests.decoders.every_type import TYPES, bundle_of
-from tests.decoders.test_decoders import AREAS, LATENT, STACKS, random_weights
+from tests.decoders.test_decoders import AREAS, LATENT, STACKS, middle, random_weights
 
 CASES = 8
 
