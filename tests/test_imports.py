@@ -32,7 +32,18 @@ ROOMS = (
 )
 # Modules of these names only draw and write: nothing that computes imports them.
 LEAVES = {"figures", "report"}
-HEAVY = ("jax", "numpyro", "pymc", "flax", "arviz", "geopandas", "pandas", "matplotlib", "scipy", "numpy")
+HEAVY = (
+    "jax",
+    "numpyro",
+    "pymc",
+    "flax",
+    "arviz",
+    "geopandas",
+    "pandas",
+    "matplotlib",
+    "scipy",
+    "numpy",
+)
 SECONDS_FOR_HELP = 0.7
 
 PACKAGE = Path(__file__).parents[1] / "priorvae"

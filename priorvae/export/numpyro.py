@@ -129,7 +129,7 @@ def _truncated(parameters: dict[str, float], low: float, high: float) -> str:
 
 
 def _tuple(words: Sequence[str]) -> str:
-    return f"({_INDENT}{_INDENT.join(_lines([f'{ascii(word)},' for word in words]))}\n)"
+    return f"({_INDENT}{_INDENT.join(_lines([f'{word!a},' for word in words]))}\n)"
 
 
 def _lines(items: Sequence[str]) -> Iterator[str]:

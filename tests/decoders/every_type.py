@@ -22,10 +22,24 @@ GP = {"kind": "gp", "kernel": "matern32", "lengthscale": LENGTHSCALE}
 AGGREGATED = {"kind": "aggregated", "of": GP, "cells": 48}
 AMPLITUDE = {"distribution": "uniform", "low": 0.2, "high": 1.0}
 RISK = {**AGGREGATED, "nonlinearity": "exp", "amplitude": AMPLITUDE}
-LEROUX = {"kind": "leroux", "rho": {"distribution": "beta", "low": 0.0, "high": 0.99, "a": 2, "b": 2}}
-KERNELS = {"kind": "gp", "kernel": "categorical", "among": ["rbf", "matern12", "matern32"], "lengthscale": LENGTHSCALE}
+LEROUX = {
+    "kind": "leroux",
+    "rho": {"distribution": "beta", "low": 0.0, "high": 0.99, "a": 2, "b": 2},
+}
+KERNELS = {
+    "kind": "gp",
+    "kernel": "categorical",
+    "among": ["rbf", "matern12", "matern32"],
+    "lengthscale": LENGTHSCALE,
+}
 
-MLP = {"structure": "mlp", "hidden": [8, 7], "latent_dim": 5, "encoder": "diagonal", "warm_start": "none"}
+MLP = {
+    "structure": "mlp",
+    "hidden": [8, 7],
+    "latent_dim": 5,
+    "encoder": "diagonal",
+    "warm_start": "none",
+}
 FILM = {"structure": "film-mlp", "hidden": [8, 7], "activation": "gelu"}
 TOKENS = {"hidden": [4, 6], "activation": "gelu", "tokens": {"blocks": 1}}
 
@@ -63,8 +77,15 @@ def bundle_of(name: str) -> Bundle:
         for key, value in start.items()
     }
     info = describe(
-        decoder, weights, process, config, name="test", type=model["type"], seed=3, features=features
-    )  # fmt: skip
+        decoder,
+        weights,
+        process,
+        config,
+        name="test",
+        type=model["type"],
+        seed=3,
+        features=features,
+    )
     info = info.model_copy(update={"created": "2026-01-01T00:00:00+00:00", "git_commit": None})
     return Bundle(info, process.areas, weights, arrays=process.arrays, features=features)
 
