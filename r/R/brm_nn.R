@@ -5,7 +5,9 @@ brm_nn <- function(formula, data, family = stats::gaussian(), ..., scale_prior =
   )
   note_priors(model$effect)
   use_boost()
-  as_fit(do.call(brms::brm, model$arguments), model$effect)
+  fit <- as_fit(do.call(brms::brm, model$arguments), model$effect)
+  attr(fit$data, "data_name") <- one_line(substitute(data))
+  fit
 }
 
 stancode_nn <- function(formula, data, family = stats::gaussian(), ...,

@@ -84,14 +84,21 @@ priors_text <- function(priors) {
   paste(c("target += std_normal_lpdf(nn_z);", own), collapse = "\n  ")
 }
 
+# Whether the last lines set up linear predictors, mu among them. Those of other parameters, such
+# as sigma, are set up in the same place.
+follows_start <- function(lines) {
+  starts <- grepl("^vector\\[N\\] \\w+ = (rep_vector\\(0\\.0, N\\)|Intercept .*);$", lines)
+  block <- utils::tail(lines, sum(cumprod(rev(starts))))
+  any(startsWith(block, "vector[N] mu = "))
+}
+
 # Verify that the spatial effect is added to a predictor that has just been set to its start, and
 # that nothing sets it anew: brms ignores the line, without a word, in models it has no place in.
 check_code <- function(code) {
   lines <- trimws(sub("//.*$", "", strsplit(code, "\n", fixed = TRUE)[[1]]))
   lines <- lines[nzchar(lines)]
   at <- which(lines == LINE)
-  start <- "^vector\\[N\\] mu = rep_vector\\(0\\.0, N\\);$|^vector\\[N\\] mu = Intercept .*;$"
-  if (length(at) != 1L || at == 1L || !grepl(start, lines[at - 1L])) {
+  if (length(at) != 1L || !follows_start(utils::head(lines, at - 1L))) {
     refuse(
       "brms does not add the spatial effect to this model: in the Stan code it generates, the ",
       "line `", LINE, "` does not stand right after the predictor mu is set up. Models with a ",

@@ -1,0 +1,4 @@
+library(testthat)
+library(priorvae)
+
+test_check("priorvae")
