@@ -19,6 +19,10 @@ LONGER = 2
 CLOSER = 0.3
 """Likelihood variance of a longer training, in that of the one before."""
 
+GENTLER = 1 / 3
+"""Its learning rate: at the old one the steps' own noise may be what is left, and a smaller
+likelihood variance makes it larger."""
+
 WIDER = 1.5
 """Width of a wider decoder, in that of the one before."""
 
@@ -26,9 +30,9 @@ WIDER = 1.5
 def round_config(config: RunConfig, process: Process, number: int) -> RunConfig:
     """Return what the `number`-th training of a run is configured as; the first one as the run.
 
-    The second goes on from the first's weights with more steps and a likelihood variance nearer
-    zero. The third has a wider decoder, or more features of a place, and starts anew; the fourth
-    goes on from that, and so on.
+    The second goes on from the first's weights with more and smaller steps and a likelihood
+    variance nearer zero. The third has a wider decoder, or more features of a place, and starts
+    anew; the fourth goes on from that, and so on.
 
     Args:
         config: The run's configuration.
@@ -49,7 +53,8 @@ def round_config(config: RunConfig, process: Process, number: int) -> RunConfig:
             if isinstance(model, PiVAEConfig)
             else _widened(model, process, factor)
         )
-    steps = {"steps": training.steps * LONGER**longer}
+    rate = training.learning_rate * GENTLER**longer
+    steps = {"steps": training.steps * LONGER**longer, "learning_rate": rate}
     return config.model_copy(
         update={
             "model": model.model_copy(update=changes),

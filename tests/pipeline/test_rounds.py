@@ -47,7 +47,9 @@ def test_what_each_round_has(process: Process) -> None:
     variances = [plan.model.likelihood_variance for plan in plans]
     assert variances == pytest.approx([1e-3, 3e-4, 3e-4, 9e-5])
     assert all(plan.certificate == given.certificate for plan in plans)
-    assert in_words(plans[0], plans[1]) == "training.steps 20, model.likelihood_variance 0.0003"
+    assert in_words(plans[0], plans[1]) == (
+        "training.steps 20, training.learning_rate 3.33e-07, model.likelihood_variance 0.0003"
+    )
     assert in_words(plans[1], plans[2]) == "model.hidden 30, model.warm_start_sweeps 45"
 
 
