@@ -31,7 +31,7 @@ ONE_THREAD := env OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 XLA_FLAGS=--xla_cpu_m
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup setup-engines demo test test-slow lint types format artifacts certificates bench-simulate bench-unseen bench-decoders bench-stan bench-seeds constraints clean
+.PHONY: help setup setup-engines demo test test-slow r-check lint types format artifacts certificates bench-simulate bench-unseen bench-decoders bench-stan bench-seeds constraints clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -70,6 +70,11 @@ test: setup ## Run the tests
 test-slow: setup ## Run the tests that take minutes, or need Stan, R or a browser
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "(slow or stan or r or browser) and not gpu" \
 	  $(PYTEST_ARGS)
+
+r-check: ## Build and check the R package; PRIORVAE_SLOW_TESTS=1 compiles and samples too
+	rm -rf build/r && mkdir -p build/r
+	cd build/r && R CMD build ../../r && \
+	  _R_CHECK_FORCE_SUGGESTS_=false R CMD check --no-manual priorvae_*.tar.gz
 
 lint: setup ## Check style, docstrings and formatting
 	$(BIN)/ruff check .

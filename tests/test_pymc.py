@@ -113,6 +113,7 @@ def agree(counts: Counts) -> None:
 QUICK = ("PriorCVAE", "GatedLinear")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("type_", QUICK)
 def test_a_whole_model_has_the_density_and_gradient_of_numpyro(type_: str) -> None:
     agree(Counts(bundle_of(type_)))
@@ -124,6 +125,7 @@ def test_every_type_has_the_density_and_gradient_of_numpyro(type_: str) -> None:
     agree(Counts(bundle_of(type_)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", sorted(FAMILIES))
 def test_every_hyperprior_is_that_of_numpyro(family: str) -> None:
     """On the unconstrained scale, where the two share the transformation and its Jacobian."""
@@ -252,6 +254,7 @@ except priorvae.PriorVAEError as error:
     assert "pip install 'priorvae[pymc]'" in shown.stdout, shown.stderr
 
 
+@pytest.mark.slow
 def test_pymc_comes_without_jax() -> None:
     """Sampling in several processes forks, which JAX warns of once it is imported."""
     shown = run_python("import priorvae.pymc, sys; print('jax' in sys.modules)")

@@ -53,6 +53,7 @@ def test_values_and_gradients(stack: str) -> None:
             assert np.abs(ours - theirs).max() <= 1e-7 * max(np.abs(theirs).max(), 1e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("type_", sorted(TYPES))
 def test_every_type_on_its_golden_cases(type_: str) -> None:
     bundle = bundle_of(type_)

@@ -78,6 +78,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> None:
         FILES[name] = vendored(bundle_of(name), tmp_path_factory.mktemp(f"file{number}"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("type_", sorted(TYPES))
 def test_every_type_on_its_golden_cases(type_: str, tmp_path: Path) -> None:
     bundle = bundle_of(type_)
@@ -107,6 +108,7 @@ def test_jit_vmap_and_grad(tmp_path: Path) -> None:
         np.testing.assert_allclose(ours, theirs, rtol=1e-11)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("type_", ["PriorCVAE", "PriorCVAE, gated linear", "PriorVAE"])
 def test_the_model_is_that_of_priorvae(type_: str, tmp_path: Path) -> None:
     """Same sites, draws and density: uniform on a log scale, a stretched beta, and none."""
@@ -128,6 +130,7 @@ def test_the_model_is_that_of_priorvae(type_: str, tmp_path: Path) -> None:
     assert abs(densities[0] - densities[1]) <= 1e-9
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", ["uniform", "normal", "lognormal", "beta", "loguniform"])
 def test_hyperpriors_are_those_trained_with(family: str, tmp_path: Path) -> None:
     from tests.test_pymc import bundle_with
