@@ -24,13 +24,15 @@ prepare_predictions.priorvae_fit <- function(x, newdata = NULL, ndraws = NULL, d
 effect_draws <- function(x, draw_ids = NULL, point_estimate = NULL, ndraws = NULL) {
   size <- length(bundle_sites(x$priorvae$bundle))
   # By name and in order: a regular expression would sort nn_f[10] before nn_f[2].
-  found <- as.matrix(as_brmsfit(x), variable = paste0("nn_f[", seq_len(size), "]"))
-  if (!is.null(draw_ids)) found <- found[draw_ids, , drop = FALSE]
+  found <- brms::as_draws_matrix(as_brmsfit(x), variable = paste0("nn_f[", seq_len(size), "]"))
+  # As brms chooses them, which sorts.
+  if (!is.null(draw_ids)) found <- posterior::subset_draws(found, draw = draw_ids)
+  found <- matrix(as.numeric(found), ncol = size)
   if (!is.null(point_estimate)) {
     point <- apply(found, 2L, match.fun(point_estimate))
     found <- matrix(point, ndraws, size, byrow = TRUE)
   }
-  unname(found)
+  found
 }
 
 with_effect <- function(fe, index, effect) {

@@ -19,8 +19,8 @@ effect_summary <- function(object, prob = 0.95) {
     x <- draws[, , i]
     data.frame(
       Estimate = mean(x), Est.Error = stats::sd(x), `l-95% CI` = stats::quantile(x, ends[1]),
-      `u-95% CI` = stats::quantile(x, ends[2]), Rhat = rstan::Rhat(x),
-      Bulk_ESS = rstan::ess_bulk(x), Tail_ESS = rstan::ess_tail(x),
+      `u-95% CI` = stats::quantile(x, ends[2]), Rhat = posterior::rhat(x),
+      Bulk_ESS = posterior::ess_bulk(x), Tail_ESS = posterior::ess_tail(x),
       Unit = free[[i]]$unit, Prior = free[[i]]$text,
       row.names = free[[i]]$name, check.names = FALSE
     )
