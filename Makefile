@@ -31,7 +31,7 @@ ONE_THREAD := env OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 XLA_FLAGS=--xla_cpu_m
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup setup-engines demo test test-slow r-check lint types format artifacts certificates bench-simulate bench-unseen bench-decoders bench-stan bench-seeds constraints clean
+.PHONY: help setup setup-engines demo test test-slow r-check r-bundle lint types format artifacts certificates bench-simulate bench-unseen bench-decoders bench-stan bench-seeds constraints clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -75,6 +75,11 @@ r-check: ## Build and check the R package; PRIORVAE_SLOW_TESTS=1 compiles and sa
 	rm -rf build/r && mkdir -p build/r
 	cd build/r && R CMD build ../../r && \
 	  _R_CHECK_FORCE_SUGGESTS_=false R CMD check --no-manual priorvae_*.tar.gz
+
+r-bundle: setup ## Rebuild the bundle that comes with the R package
+	rm -rf artifacts/runs/grid20 r/inst/extdata/grid20
+	$(BIN)/priorvae train r/tools/grid20.yaml --out artifacts/runs/grid20
+	$(BIN)/priorvae export artifacts/runs/grid20/bundle --to brms --out r/inst/extdata/grid20
 
 lint: setup ## Check style, docstrings and formatting
 	$(BIN)/ruff check .

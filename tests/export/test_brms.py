@@ -63,3 +63,17 @@ def test_an_uncertified_bundle_needs_consent(tmp_path: Path) -> None:
         export_bundle(bundle=source, to="brms", out=tmp_path / "out")
     assert not (tmp_path / "out").exists()
     export_bundle(bundle=source, to="brms", out=tmp_path / "out", allow_uncertified=True)
+
+
+def test_the_bundle_of_the_r_package_is_what_an_export_writes_today(
+    repository: Path, tmp_path: Path
+) -> None:
+    """`make r-bundle` rebuilds it."""
+    theirs = repository / "r" / "inst" / "extdata" / "grid20"
+    write_brms(priorvae.load(theirs), tmp_path)
+    assert (tmp_path / FUNCTIONS).read_text() == (theirs / FUNCTIONS).read_text()
+
+
+def test_the_r_package_has_the_version_of_this_one(repository: Path) -> None:
+    lines = (repository / "r" / "DESCRIPTION").read_text().splitlines()
+    assert f"Version: {priorvae.__version__}" in lines
