@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -56,7 +57,7 @@ def export_bundle(
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=".export-") as made:
         folder = Path(made) / "files"
         folder.mkdir()
-        writers = {
+        writers: dict[str, Callable[[Bundle, Path], list[Path]]] = {
             "stan": partial(write_stan, family=family),
             "brms": write_brms,
             "numpyro": write_numpyro,

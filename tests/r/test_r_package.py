@@ -13,8 +13,8 @@ import pytest
 from numpyro.diagnostics import effective_sample_size
 
 import priorvae
-from priorvae.bundles import Bundle, write_bundle
-from priorvae.export import export_bundle
+from priorvae.bundles import Bundle
+from priorvae.export.brms import write_brms
 from priorvae.export.stan import FAMILIES, write_stan
 from priorvae.inference import fit, load_data
 from priorvae.inference.regression import coefficient_names, typical_response
@@ -64,9 +64,9 @@ def carolina(repository: Path) -> Bundle:
 
 def exported(bundle: Bundle, folder: Path) -> Path:
     """A bundle as brms reads it."""
-    source = bundle.path or write_bundle(bundle, folder / "bundle")
-    export_bundle(bundle=source, to="brms", out=folder / "brms", allow_uncertified=True)
-    return folder / "brms"
+    folder.mkdir()
+    write_brms(bundle, folder)
+    return folder
 
 
 def test_the_check_of_r_ends_without_errors_or_warnings(tmp_path: Path) -> None:
@@ -86,10 +86,7 @@ def test_golden_cases_of_every_type_decode_alike(
 ) -> None:
     """To 1e-10, in one program. Without optimisation it compiles in half the time."""
     bundles = [carolina, *(bundle_of(name) for name in TYPES)]
-    folders = [tmp_path / str(number) for number in range(len(bundles))]
-    for folder in folders:
-        folder.mkdir()
-    paths = [exported(b, folder) for b, folder in zip(bundles, folders, strict=True)]
+    paths = [exported(bundle, tmp_path / str(number)) for number, bundle in enumerate(bundles)]
     flags = tmp_path / "Makevars"
     flags.write_text("CXX14FLAGS = -O0\n")
     shown = run("Rscript", "golden.R", *paths, R_LIBS=library, R_MAKEVARS_USER=str(flags))
@@ -112,7 +109,7 @@ def test_brms_has_the_posterior_of_numpyro(library: str, carolina: Bundle, tmp_p
     """Means and variances of all areas and hyperparameters, to 4 combined standard errors."""
     data = load_data(carolina.area_ids, "builtin:sids2", formula=FORMULA, family="poisson")
     settings = {
-        "bundle": str(exported(carolina, tmp_path)),
+        "bundle": str(exported(carolina, tmp_path / "brms")),
         "intercept": f"student_t(3, {typical_response(data)!r}, 2.5)",
         "slope": f"normal(0, {float(2.5 / data.design[:, 0].std(ddof=1))!r})",
     }
