@@ -26,7 +26,9 @@ effect_draws <- function(x, draw_ids = NULL, point_estimate = NULL, ndraws = NUL
   # By name and in order: a regular expression would sort nn_f[10] before nn_f[2].
   found <- brms::as_draws_matrix(as_brmsfit(x), variable = paste0("nn_f[", seq_len(size), "]"))
   # As brms chooses them, which sorts.
-  if (!is.null(draw_ids)) found <- posterior::subset_draws(found, draw = draw_ids)
+  if (!is.null(draw_ids)) {
+    found <- suppressMessages(posterior::subset_draws(found, draw = draw_ids))
+  }
   found <- matrix(as.numeric(found), ncol = size)
   if (!is.null(point_estimate)) {
     point <- apply(found, 2L, match.fun(point_estimate))
