@@ -180,11 +180,11 @@ matrix nn_normed_gate(matrix x, matrix kernel, matrix bias, vector factor, vecto
 matrix nn_attention(matrix x, matrix places, row_vector strength, row_vector decay) {
   int n = rows(x);
   int share = cols(x) / cols(strength);
-  matrix[n, n] square;
+  matrix[n, n] apart;
   matrix[n, cols(x)] y;
-  for (i in 1:n) for (j in 1:n) square[i, j] = squared_distance(places[i], places[j]);
+  for (i in 1:n) for (j in 1:n) apart[i, j] = squared_distance(places[i], places[j]);
   for (h in 1:cols(strength)) {
-    matrix[n, n] weight = exp(strength[h] * (exp(-decay[h] * square) - 1));
+    matrix[n, n] weight = exp(strength[h] * (exp(-decay[h] * apart) - 1));
     vector[n] total = weight * rep_vector(1, n);
     matrix[n, share] mixed = weight * block(x, 1, (h - 1) * share + 1, n, share);
     for (k in 1:share) y[, (h - 1) * share + k] = mixed[, k] ./ total;
