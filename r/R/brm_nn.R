@@ -1,7 +1,8 @@
 brm_nn <- function(formula, data, family = stats::gaussian(), ..., scale_prior = "normal(0, 1)",
                    condition_priors = list(), stanvars = NULL) {
   model <- nn_model(
-    formula, data, family, list(...), scale_prior, condition_priors, stanvars
+    as_given(formula, parent.frame()), data, family, list(...), scale_prior, condition_priors,
+    stanvars
   )
   note_priors(model$effect)
   use_boost()
@@ -14,7 +15,8 @@ stancode_nn <- function(formula, data, family = stats::gaussian(), ...,
                         scale_prior = "normal(0, 1)", condition_priors = list(),
                         stanvars = NULL) {
   model <- nn_model(
-    formula, data, family, list(...), scale_prior, condition_priors, stanvars
+    as_given(formula, parent.frame()), data, family, list(...), scale_prior, condition_priors,
+    stanvars
   )
   model$code
 }
@@ -23,9 +25,15 @@ standata_nn <- function(formula, data, family = stats::gaussian(), ...,
                         scale_prior = "normal(0, 1)", condition_priors = list(),
                         stanvars = NULL) {
   model <- nn_model(
-    formula, data, family, list(...), scale_prior, condition_priors, stanvars
+    as_given(formula, parent.frame()), data, family, list(...), scale_prior, condition_priors,
+    stanvars
   )
   do.call(brms::make_standata, generation_arguments(model$arguments))
+}
+
+# A formula given as text finds the bundle where brm_nn() was called.
+as_given <- function(formula, environment) {
+  if (is.character(formula)) stats::as.formula(formula, environment) else formula
 }
 
 # Everything up to the compiler: the arguments of brm(), the effect, and the Stan code, checked.
@@ -34,7 +42,7 @@ nn_model <- function(formula, data, family, dots, scale_prior, condition_priors,
   check_dots(dots)
   check_family(formula, family)
   parts <- split_formula(formula)
-  effect <- read_term(parts$term, parts$environment %||% parent.frame(2L))
+  effect <- read_term(parts$term, parts$environment)
   require_functions(effect$bundle)
   data <- as.data.frame(data)
   effect$area <- choose_area(effect$area, data, effect$bundle)

@@ -48,9 +48,9 @@ check_formula <- function(formula) {
     check_response(formula$formula)
     return(formula)
   }
-  formula <- tryCatch(stats::as.formula(formula, parent.frame(3L)), error = function(e) {
+  if (!inherits(formula, "formula")) {
     refuse("expected a formula such as y ~ x + nn(area, bundle = \"DIR\"), got ", class(formula)[1])
-  })
+  }
   check_response(formula)
   formula
 }

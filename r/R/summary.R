@@ -1,13 +1,13 @@
-summary.priorvae_fit <- function(object, ...) {
-  found <- summary(as_brmsfit(object), ...)
+summary.priorvae_fit <- function(object, ..., prob = 0.95) {
+  found <- summary(as_brmsfit(object), prob = prob, ...)
   found$priorvae <- object$priorvae
-  found$spatial <- effect_summary(object)
+  found$spatial <- effect_summary(object, prob)
   class(found) <- c("priorvae_summary", class(found))
   found
 }
 
 # Scale and conditions as brms summarises other parameters, with their units.
-effect_summary <- function(object, prob = 0.95) {
+effect_summary <- function(object, prob) {
   free <- free(object$priorvae$priors)
   if (!length(free)) {
     return(NULL)
@@ -18,14 +18,16 @@ effect_summary <- function(object, prob = 0.95) {
   rows <- lapply(seq_along(free), function(i) {
     x <- draws[, , i]
     data.frame(
-      Estimate = mean(x), Est.Error = stats::sd(x), `l-95% CI` = stats::quantile(x, ends[1]),
-      `u-95% CI` = stats::quantile(x, ends[2]), Rhat = posterior::rhat(x),
+      Estimate = mean(x), Est.Error = stats::sd(x), low = stats::quantile(x, ends[1]),
+      high = stats::quantile(x, ends[2]), Rhat = posterior::rhat(x),
       Bulk_ESS = posterior::ess_bulk(x), Tail_ESS = posterior::ess_tail(x),
       Unit = free[[i]]$unit, Prior = free[[i]]$text,
       row.names = free[[i]]$name, check.names = FALSE
     )
   })
-  do.call(rbind, rows)
+  table <- do.call(rbind, rows)
+  names(table)[3:4] <- paste0(c("l-", "u-"), 100 * prob, "% CI")
+  table
 }
 
 # (iteration, chain, variable).

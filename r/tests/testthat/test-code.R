@@ -69,11 +69,14 @@ test_that("what the term cannot be part of is refused", {
   expect_error(code(brms::bf(y ~ x, sigma ~ nn(area, bundle = bundle))), "not of 'sigma'")
   expect_error(code(brms::mvbf(y ~ nn(area, bundle = bundle), x ~ 1)), "multivariate")
   expect_error(code(y ~ ar() + nn(area, bundle = bundle)), "autocorrelation")
+  expect_error(code("y"), "no response|incompatible|expected a formula|invalid formula")
   expect_error(nn(area), "term of the formula of brm_nn")
 })
 
 test_that("bundles are named in one way", {
   expect_error(code(y ~ nn(area)), "which bundle")
+  mine <- bundle
+  expect_match(stancode_nn("y ~ nn(area, bundle = mine)", data), "nn_region", fixed = TRUE)
   expect_error(code(y ~ nn(area, bundle = bundle, type = "PriorCVAE")), "not both")
   expect_error(code(y ~ nn(area, bundle = 3)), "must be a directory")
   expect_error(code(y ~ nn(area, budle = bundle)), "unused argument")

@@ -79,6 +79,9 @@ test_that("the summary names the effect's parameters", {
   expect_equal(rownames(found), c("scale", "lengthscale"))
   expect_equal(found["lengthscale", "Estimate"], mean(as.matrix(fit)[, "nn_lengthscale"]))
   expect_equal(found["lengthscale", "Unit"], "km")
+  narrow <- suppressWarnings(summary(fit, prob = 0.5))$spatial
+  quarter <- stats::quantile(as.matrix(fit)[, "nn_scale"], 0.25)
+  expect_equal(narrow["scale", "l-50% CI"], unname(quarter))
   shown <- paste(capture.output(suppressWarnings(print(fit))), collapse = "\n")
   expect_match(shown, "Spatial effect: y | trials(size) ~ x + nn(area, bundle = grid_path())", fixed = TRUE)
 })
