@@ -20,9 +20,8 @@ from numpyro.diagnostics import effective_sample_size, gelman_rubin
 import priorvae
 from priorvae.decoders.engines import multiplications
 from priorvae.evaluation.comparison import simulate_counts
-from priorvae.export.stan import example, weights_data
+from priorvae.export.stan import example, regression_data, weights_data
 from priorvae.inference.design import RegressionData
-from priorvae.inference.regression import typical_response
 from priorvae.processes.base import require_gaussian
 
 CHAINS = 2
@@ -54,7 +53,7 @@ def main() -> None:
 def measure(path: Path, data: RegressionData, draws: int) -> dict[str, Any]:
     """Return what a bundle's model costs to build and to sample."""
     bundle = priorvae.load(path)
-    given = weights_data(bundle) | observations(data)
+    given = weights_data(bundle) | regression_data(data)
     start = time.perf_counter()
     model = stan.build(example(bundle, "poisson", arrays=True), data=given, random_seed=1)
     built = time.perf_counter() - start
@@ -73,18 +72,6 @@ def measure(path: Path, data: RegressionData, draws: int) -> dict[str, Any]:
         "smallest ESS": ess,
         "largest R-hat": rhat,
     }
-
-
-def observations(data: RegressionData) -> dict[str, Any]:
-    """Return a Poisson regression as the example's data."""
-    n, k = data.design.shape
-    return {
-        "N": n, "K": k, "area": list(range(1, n + 1)), "X": data.design.tolist(),
-        "y": data.y.astype(int).tolist(), "offsets": data.offset.tolist(),
-        "M": 0, "new_area": [], "new_X": np.zeros((0, k)).tolist(), "new_offsets": [],
-        "intercept_location": typical_response(data),
-        "slope_scale": (2.5 / data.design.std(axis=0, ddof=1)).tolist(),
-    }  # fmt: skip
 
 
 def worst(fit: Any, draws: int) -> tuple[float, float]:

@@ -8,7 +8,7 @@ such arrays: their shapes are symbols. So `_Array` wraps a variable whose shape 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, final
 
@@ -131,6 +131,11 @@ class _Array:
         return _Array(self.variable > _plain(other))
 
 
+def _elementwise(function: Callable[[Any], Any]) -> staticmethod[[_Array], _Array]:
+    """Return a function of a variable as one of an array."""
+    return staticmethod(lambda x: _Array(function(x.variable)))
+
+
 @final
 class _Namespace:
     """The functions of the array API that layers and conditions call."""
@@ -209,45 +214,16 @@ class _Namespace:
         """Return `log(e^x + e^y)`; softplus does not overflow, as a sum of exponentials would."""
         return _Array(y.variable + pt.softplus(x.variable - y.variable))
 
-    @staticmethod
-    def round(x: _Array) -> _Array:
-        return _Array(pt.round(x.variable))
-
-    @staticmethod
-    def sqrt(x: _Array) -> _Array:
-        return _Array(pt.sqrt(x.variable))
-
-    @staticmethod
-    def exp(x: _Array) -> _Array:
-        return _Array(pt.exp(x.variable))
-
-    @staticmethod
-    def expm1(x: _Array) -> _Array:
-        return _Array(pt.expm1(x.variable))
-
-    @staticmethod
-    def log(x: _Array) -> _Array:
-        return _Array(pt.log(x.variable))
-
-    @staticmethod
-    def log1p(x: _Array) -> _Array:
-        return _Array(pt.log1p(x.variable))
-
-    @staticmethod
-    def sin(x: _Array) -> _Array:
-        return _Array(pt.sin(x.variable))
-
-    @staticmethod
-    def cos(x: _Array) -> _Array:
-        return _Array(pt.cos(x.variable))
-
-    @staticmethod
-    def arcsin(x: _Array) -> _Array:
-        return _Array(pt.arcsin(x.variable))
-
-    @staticmethod
-    def tanh(x: _Array) -> _Array:
-        return _Array(pt.tanh(x.variable))
+    round = _elementwise(pt.round)
+    sqrt = _elementwise(pt.sqrt)
+    exp = _elementwise(pt.exp)
+    expm1 = _elementwise(pt.expm1)
+    log = _elementwise(pt.log)
+    log1p = _elementwise(pt.log1p)
+    sin = _elementwise(pt.sin)
+    cos = _elementwise(pt.cos)
+    arcsin = _elementwise(pt.arcsin)
+    tanh = _elementwise(pt.tanh)
 
 
 def _plain(value: Any) -> Any:

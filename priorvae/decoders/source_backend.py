@@ -28,6 +28,7 @@ from priorvae.decoders.layers import (
 )
 from priorvae.decoders.layers.records import nested
 from priorvae.decoders.spec import Decoder
+from priorvae.errors import BundleError
 from priorvae.processes.conditions import Condition
 
 __all__ = ["statements", "unit_expression", "uses_norm", "uses_series"]
@@ -153,7 +154,7 @@ class _Writer:
             case Sum():
                 return self._sum(layer)
             case _:
-                raise NotImplementedError(f"no source for a layer of kind {layer.kind}")
+                raise BundleError(f"a layer of kind {layer.kind!r} is not known to the JAX source")
 
     def _gate(self, layer: SpatialGate) -> list[str]:
         x = self.x

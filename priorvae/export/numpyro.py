@@ -8,11 +8,11 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import jinja2
 import numpy as np
 
 from priorvae.bundles import Bundle, golden_cases
 from priorvae.decoders.source_backend import statements, unit_expression, uses_norm, uses_series
+from priorvae.export.templates import template
 from priorvae.processes.conditions import Condition
 
 __all__ = ["write_numpyro"]
@@ -45,17 +45,9 @@ def _module(name: str) -> str:
 
 
 def _source(bundle: Bundle, module: str) -> str:
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("priorvae.export", "."),
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        autoescape=False,
-    )
     info, decoder = bundle.info, bundle.decoder
     z, theta, f = golden_cases(bundle)
-    return environment.get_template("numpyro.py.j2").render(
+    return template("numpyro.py.j2").render(
         module=module,
         header={name: _prose(text) for name, text in _header(bundle).items()},
         id=ascii(info.id),

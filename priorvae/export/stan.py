@@ -7,14 +7,24 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from priorvae.bundles import Bundle
 from priorvae.decoders.layers import Activation, ConcatCondition, Dense
 from priorvae.decoders.stan_backend import arguments, stan_data, stan_functions
+from priorvae.export.templates import template
+from priorvae.inference.design import RegressionData
+from priorvae.inference.regression import RegressionPriors, typical_response
 from priorvae.processes.conditions import Condition
 
-__all__ = ["DIALECTS", "FAMILIES", "example", "generator_data", "weights_data", "write_stan"]
+__all__ = [
+    "DIALECTS",
+    "FAMILIES",
+    "example",
+    "generator_data",
+    "regression_data",
+    "weights_data",
+    "write_stan",
+]
 
 FAMILIES = ("poisson", "binomial", "negative-binomial", "gaussian")
 """Distributions of the data that an example is written for."""
@@ -108,6 +118,35 @@ def generator_data(bundle: Bundle) -> dict[str, Any] | None:
     }
 
 
+def regression_data(data: RegressionData) -> dict[str, Any]:
+    """Return a regression on counts as the example's data, with the priors of `priorvae infer`.
+
+    Every area has one row, in the order of the bundle; none is left to predict. The example has an
+    intercept, whatever the formula says.
+
+    Args:
+        data: Response, covariates and offset, joined to the bundle's areas.
+    """
+    n, k = data.design.shape
+    scale = RegressionPriors().slope_scale
+    trials = {} if data.trials is None else {"trials": data.trials.astype(int).tolist()}
+    return {
+        "N": n,
+        "K": k,
+        "area": list(range(1, n + 1)),
+        "X": data.design.tolist(),
+        "y": data.y.astype(int).tolist(),
+        **trials,
+        "offsets": data.offset.tolist(),
+        "M": 0,
+        "new_area": [],
+        "new_X": np.zeros((0, k)).tolist(),
+        "new_offsets": [],
+        "intercept_location": typical_response(data),
+        "slope_scale": (scale / data.design.std(axis=0, ddof=1)).tolist(),
+    }
+
+
 def example(bundle: Bundle, family: str, *, arrays: bool) -> str:
     """Return a regression with the spatial effect as a Stan program.
 
@@ -117,19 +156,11 @@ def example(bundle: Bundle, family: str, *, arrays: bool) -> str:
         arrays: Whether to declare arrays as Stan has it since 2.26 (`array[N] int y`), or as
             before (`int y[N]`).
     """
-    templates = Environment(
-        loader=PackageLoader("priorvae.export", "."),
-        autoescape=False,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
 
     def integers(name: str, size: str, bounds: str = "") -> str:
         return f"array[{size}] int{bounds} {name};" if arrays else f"int{bounds} {name}[{size}];"
 
-    return templates.get_template("example.stan.j2").render(
+    return template("example.stan.j2").render(
         functions="\n".join(
             f"  {line}" if line else "" for line in stan_functions(bundle.decoder).splitlines()
         ),

@@ -21,8 +21,8 @@ find_bundle <- function(type, level, iso3) {
   if (!length(found)) {
     refuse(
       wanted, ": no such bundle in the local cache; looked for a bundle.json below\n  ", folder,
-      "\nGet it with `priorvae catalogue pull`, or train one and put what\n",
-      "`priorvae export BUNDLE --to brms --out DIR` writes there; or give nn(bundle = DIR). ",
+      "\nTrain one and put there what\n",
+      "`priorvae export BUNDLE --to brms --out DIR` writes; or give nn(bundle = DIR). ",
       "The cache is PRIORVAE_CACHE, or ~/.cache/priorvae"
     )
   }

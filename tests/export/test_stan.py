@@ -20,12 +20,12 @@ from priorvae.export.stan import (
     FAMILIES,
     example,
     generator_data,
+    regression_data,
     weights_data,
     write_stan,
 )
 from priorvae.inference import build_model, fit, load_data
 from priorvae.inference.design import RegressionData
-from priorvae.inference.regression import typical_response
 from priorvae.processes import GP, Condition
 from tests.samples import reference_bundle
 from tests.stan import build, check_syntax
@@ -44,19 +44,6 @@ def carolina(repository: Path) -> Bundle:
 @pytest.fixture(scope="module")
 def data(carolina: Bundle) -> RegressionData:
     return load_data(carolina.area_ids, "builtin:sids2", formula=FORMULA, family="poisson")
-
-
-def stan_data_of(bundle: Bundle, data: RegressionData) -> dict[str, Any]:
-    """What the example's `data` block asks for, of a Poisson regression."""
-    n, k = data.design.shape
-    return {
-        **weights_data(bundle),
-        "N": n, "K": k, "area": list(range(1, n + 1)), "X": data.design.tolist(),
-        "y": data.y.astype(int).tolist(), "offsets": data.offset.tolist(),
-        "M": 0, "new_area": [], "new_X": np.zeros((0, k)).tolist(), "new_offsets": [],
-        "intercept_location": typical_response(data),
-        "slope_scale": (2.5 / data.design.std(axis=0, ddof=1)).tolist(),
-    }  # fmt: skip
 
 
 def grid_bundle(source: str) -> Bundle:
@@ -163,7 +150,9 @@ def test_density_and_gradient_are_those_of_the_numpyro_model(
     carolina: Bundle, data: RegressionData
 ) -> None:
     """At five points; the two differ by a constant, and by parametrising the slopes."""
-    stan_model = build(example(carolina, "poisson", arrays=True), stan_data_of(carolina, data))
+    stan_model = build(
+        example(carolina, "poisson", arrays=True), weights_data(carolina) | regression_data(data)
+    )
     model = build_model(data, carolina)
     rng = np.random.default_rng(2)
     sd = data.design.std(axis=0, ddof=1)
@@ -192,7 +181,9 @@ def _log_density(model: Any, values: dict[str, jax.Array]) -> float:
 @pytest.mark.slow
 def test_the_posterior_is_that_of_numpyro(carolina: Bundle, data: RegressionData) -> None:
     model = build(
-        example(carolina, "poisson", arrays=True), stan_data_of(carolina, data), random_seed=4
+        example(carolina, "poisson", arrays=True),
+        weights_data(carolina) | regression_data(data),
+        random_seed=4,
     )
     sampled = model.sample(num_chains=4, num_warmup=700, num_samples=1000, delta=0.95)
     ours = fit(jax.random.key(3), data, carolina)
