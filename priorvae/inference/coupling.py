@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
+from scipy.spatial import cKDTree
 
 from priorvae.processes.base import Gaussian, Process
 from priorvae.processes.conditions import Condition
@@ -18,7 +19,16 @@ if TYPE_CHECKING:
 __all__ = ["Coupled", "Coupling", "couple", "obstacle"]
 
 NUM_POINTS = 16
-"""Draws at which decoder and process are aligned."""
+"""Draws at which one rotation for all is found, and judged."""
+
+LARGEST_TWIST = 1e-5
+"""Share of the variance that one rotation for all draws may lose against one for each."""
+
+FLOPS = 4e11
+"""About what rotations may cost where one does not do; a decomposition takes `20 n^3`."""
+
+
+_Slope = Callable[[Mapping[str, float]], np.ndarray]
 
 
 class Coupled(Protocol):
@@ -66,21 +76,26 @@ def obstacle(decoder: Coupled, process: Process) -> str | None:
 
 @dataclass(frozen=True, eq=False)
 class Coupling:
-    """A process in the latents of a decoder: `f = R(theta) U z`, `R R' = K`, `U U' = I`.
+    """A process in the latents of a decoder: `f = R(theta) U(theta) z`, `R R' = K`, `U U' = I`.
 
     Attributes:
         sampler: Applies the process's root `R(theta)`.
-        rotation: `U`, `(root's columns, latent)`. Where the decoder has fewer latents than the root
-            columns, the last columns of `U` take further standard normals.
+        rotations: `U`, `(point, root's columns, latent)`, that of the nearest point. Where the
+            decoder has fewer latents than the root columns, the last columns of `U` take further
+            standard normals.
+        points: Where in the hyperparameters' ranges each holds, `(point, condition)`, in [-1, 1].
+        conditions: The hyperparameters.
     """
 
     sampler: LatentSampler
-    rotation: np.ndarray
+    rotations: np.ndarray
+    points: np.ndarray
+    conditions: tuple[Condition, ...]
 
     @property
     def latent_dim(self) -> int:
         """Standard normals that a field is made of: the decoder's, and more if it has too few."""
-        return self.rotation.shape[1]
+        return self.rotations.shape[2]
 
     def fields(self, z: np.ndarray, hypers: Mapping[str, np.ndarray]) -> np.ndarray:
         """Return exact fields `(draw, area)`, float64.
@@ -89,22 +104,30 @@ class Coupling:
             z: Latents `(draw, latent_dim)`.
             hypers: By name, the hyperparameters of each draw, `(draw,)`.
         """
-        return self.sampler.draw(z @ self.rotation.T, hypers)
+        _, nearest = cKDTree(self.points).query(_positions(self.conditions, hypers, len(z)))
+        rotated = np.empty((len(z), self.rotations.shape[1]))
+        for point in np.unique(nearest):
+            rows = nearest == point
+            rotated[rows] = z[rows] @ self.rotations[point].T
+        return self.sampler.draw(rotated, hypers)
 
 
 def couple(
     decoder: Coupled, process: Gaussian, latents: np.ndarray, hypers: Mapping[str, np.ndarray]
 ) -> Coupling:
-    """Put a process into the latents of a decoder, field by field as close as one rotation can.
+    """Put a process into the latents of a decoder, field by field as close as rotations can.
 
-    A process is `f = R(theta) U z` with `z ~ N(0, I)` for every `U` with orthonormal rows. Of these
-    the closest to the decoder `D` solves an orthogonal Procrustes problem (Schönemann 1966),
+    A process is `f = R(theta) U z` with `z ~ N(0, I)` for every `U` with orthonormal rows, which
+    may depend on `theta`. Of these the closest to the decoder `D` solves an orthogonal Procrustes
+    problem (Schönemann 1966),
 
         U = argmin sum_i E |R(theta_i) U z - D(z, theta_i)|^2
-          = P Q',   P S Q' = sum_i R(theta_i)' E[D(z, theta_i) z'],
+          = P Q',   P S Q' = sum_i R(theta_i)' J(theta_i),
 
-    over some of the draws' hyperparameters. Of a decoder linear in `z` the expectation is its
-    matrix; of any other it is its mean Jacobian (Stein's lemma), taken at those draws' latents.
+    with `J` the decoder's matrix; of a decoder that is not linear in `z`, its Jacobian at `z = 0`.
+    One `U` for all draws does where decoder and root turn with `theta` alike. Where they do not (a
+    decoder of Cholesky factors, a root that is symmetric) each draw has its own, or, on larger
+    maps, that of the nearest of as many draws as `FLOPS` allow.
 
     Args:
         decoder: The decoder.
@@ -114,30 +137,64 @@ def couple(
     """
     sampler = build_sampler(process)
     assert isinstance(sampler, LatentSampler), process.kind  # as those of Gaussian processes are
-    chosen = np.unique(np.linspace(0, len(latents) - 1, NUM_POINTS).astype(int))
+    positions = _positions(process.conditions, hypers, len(latents))
     columns = {name: np.asarray(values, dtype=np.float64) for name, values in hypers.items()}
-    cross = np.zeros((sampler.latent_dim, max(sampler.latent_dim, latents.shape[1])))
-    for row in chosen:
-        hyper = {name: float(values[row]) for name, values in columns.items()}
-        cross[:, : latents.shape[1]] += _root(sampler, hyper).T @ _slope(
-            decoder, latents[row], hyper
-        )
-    left, _, right = np.linalg.svd(cross, full_matrices=False)
-    return Coupling(sampler, left @ right)
+    slope = _slope_of(decoder)
+
+    def cross(row: int) -> np.ndarray:
+        return _cross(sampler, slope, {name: float(v[row]) for name, v in columns.items()})
+
+    chosen = _spread(len(latents), NUM_POINTS)
+    crosses = [cross(row) for row in chosen]
+    together, shared = _procrustes(sum(crosses[1:], crosses[0]))
+    apart = sum(_procrustes(each)[1] for each in crosses)
+    # What either leaves of the distance is its overlap's share of `sum |R|^2 + |D|^2`.
+    if apart - shared <= LARGEST_TWIST * apart:
+        return Coupling(sampler, together[None], positions[chosen[:1]], process.conditions)
+    affordable = max(NUM_POINTS, int(FLOPS / (20 * max(together.shape) ** 3)))
+    chosen = _spread(len(latents), affordable)
+    rotations = np.stack([_procrustes(cross(row))[0] for row in chosen])
+    return Coupling(sampler, rotations, positions[chosen], process.conditions)
 
 
-def _root(sampler: LatentSampler, hyper: Mapping[str, float]) -> np.ndarray:
+def _spread(total: int, number: int) -> np.ndarray:
+    """Return up to `number` rows of `total`, evenly spread."""
+    return np.unique(np.linspace(0, total - 1, min(number, total)).astype(int))
+
+
+def _positions(
+    conditions: tuple[Condition, ...], hypers: Mapping[str, np.ndarray], number: int
+) -> np.ndarray:
+    """Return where draws lie in the hyperparameters' ranges, `(draw, condition)`."""
+    positions = [np.asarray(c.to_unit(hypers[c.name]), dtype=np.float64) for c in conditions]
+    return np.stack(positions, axis=1) if positions else np.zeros((number, 1))
+
+
+def _procrustes(cross: np.ndarray) -> tuple[np.ndarray, float]:
+    """Return the rotation that agrees best, and how far it does: the sum of singular values."""
+    left, singular, right = np.linalg.svd(cross, full_matrices=False)
+    return left @ right, float(singular.sum())
+
+
+def _cross(sampler: LatentSampler, slope: _Slope, hyper: Mapping[str, float]) -> np.ndarray:
+    """Return `R' J`, `(root's columns, latent)`, with columns of 0 for latents that lack."""
     identity = np.eye(sampler.latent_dim)
-    return sampler.draw(identity, {n: np.full(len(identity), v) for n, v in hyper.items()}).T
+    transposed = sampler.draw(identity, {n: np.full(len(identity), v) for n, v in hyper.items()})
+    found = transposed @ slope(hyper)
+    return np.pad(found, ((0, 0), (0, max(0, found.shape[0] - found.shape[1]))))
 
 
-def _slope(decoder: Coupled, z: np.ndarray, hyper: Mapping[str, float]) -> np.ndarray:
-    """Return the decoder's matrix, or its Jacobian at `z`, `(area, latent)`."""
+def _slope_of(decoder: Coupled) -> _Slope:
+    """Return what gives the decoder's matrix, or its Jacobian at `z = 0`, `(area, latent)`."""
     if decoder.is_linear:
-        return np.asarray(decoder.matrix(hyper), dtype=np.float64)
+        return lambda hyper: np.asarray(decoder.matrix(hyper), dtype=np.float64)
     import jax
     import jax.numpy as jnp
 
-    with jax.enable_x64(True):
-        jacobian = jax.jit(jax.jacfwd(lambda latent: decoder.decode(latent, hyper)))
-        return np.asarray(jacobian(jnp.asarray(z, dtype=np.float64)))
+    jacobian = jax.jit(jax.jacfwd(decoder.decode))
+
+    def slope(hyper: Mapping[str, float]) -> np.ndarray:
+        with jax.enable_x64(True):
+            return np.asarray(jacobian(jnp.zeros(decoder.latent_dim), dict(hyper)))
+
+    return slope

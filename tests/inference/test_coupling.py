@@ -83,15 +83,30 @@ def test_a_rotated_decoder_is_met_field_by_field(process: GP, rng: np.random.Gen
     np.testing.assert_allclose(fields, expected, atol=10 * ROOT)
 
 
+def test_a_decoder_that_turns_with_theta_is_met_field_by_field(
+    process: GP, rng: np.random.Generator
+) -> None:
+    """A Cholesky factor's columns are other ones at every lengthscale, the sampler's are not."""
+    n = process.size
+    decoder = Decoder(process.conditions, lambda h: np.linalg.cholesky(process.covariance(h)))
+    z = rng.standard_normal((40, n))
+    lengths = process.conditions[0].grid(40)
+    found = couple(decoder, process, z, {"lengthscale": lengths})
+    assert len(found.rotations) == 40
+    fields = found.fields(z, {"lengthscale": lengths})
+    expected = [decoder.matrix({"lengthscale": x}) @ row for x, row in zip(lengths, z, strict=True)]
+    np.testing.assert_allclose(fields, expected, atol=10 * ROOT)
+
+
 def test_no_other_rotation_is_closer(fixed: GP, rng: np.random.Generator) -> None:
     n = fixed.size
     root = fixed.root({})
     a = root + 0.1 * rng.standard_normal((n, n))
     found = couple(Decoder((), lambda h: a), fixed, np.zeros((1, n)), {})
-    best = np.linalg.norm(root @ found.rotation - a)
+    best = np.linalg.norm(root @ found.rotations[0] - a)
     for _ in range(20):
         skew = 0.05 * rng.standard_normal((n, n))
-        other = found.rotation @ np.linalg.qr(np.eye(n) + skew - skew.T)[0]
+        other = found.rotations[0] @ np.linalg.qr(np.eye(n) + skew - skew.T)[0]
         assert np.linalg.norm(root @ other - a) > best
 
 
