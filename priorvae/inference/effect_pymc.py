@@ -15,6 +15,7 @@ from pymc.distributions.transforms import Interval
 from pytensor.compile.mode import Mode
 from pytensor.graph.basic import Variable
 from pytensor.tensor.random.op import RandomVariable
+from scipy import stats
 
 from priorvae.decoders import Decoder, Weights, pytensor_backend
 from priorvae.inference.refusals import fixed_category, require_known, require_mass_inside
@@ -154,11 +155,14 @@ def _trained(condition: Condition) -> Any:
             stretch = (parameters["a"], parameters["b"], low, high)
             return _custom("StretchedBeta", _stretched_beta, condition, *stretch)
         case "normal":
-            loc, scale = parameters["loc"], parameters["scale"]
-            return pm.TruncatedNormal.dist(loc, scale, lower=low, upper=high)
+            return _truncated(
+                "TruncatedNormal", _truncated_normal, _normal_logp, condition, (low, high)
+            )
         case _:
-            bounds = (parameters["loc"], parameters["scale"], math.log(low), math.log(high))
-            return _custom("TruncatedLogNormal", _truncated_lognormal, condition, *bounds)
+            ends = (math.log(low), math.log(high))
+            return _truncated(
+                "TruncatedLogNormal", _truncated_lognormal, _lognormal_logp, condition, ends
+            )
 
 
 def _range(condition: Condition) -> tuple[np.float64, np.float64]:
@@ -166,15 +170,33 @@ def _range(condition: Condition) -> tuple[np.float64, np.float64]:
     return np.float64(condition.low), np.float64(condition.high)
 
 
-def _custom(family: str, draw: Any, condition: Condition, *parameters: float) -> Any:
-    """Return a distribution that PyMC has none of, its density derived from how it is drawn."""
+def _custom(
+    family: str, draw: Any, condition: Condition, *parameters: float, logp: Any = None
+) -> Any:
+    """Return a distribution by how it is drawn; its density is derived where none is given."""
     middle = float(condition.quantile(np.asarray(0.5)))
     return pm.CustomDist.dist(
         *parameters,
         dist=draw,
+        logp=logp,
         support_point=lambda *_: pt.constant(middle),
         class_name=family,
     )
+
+
+def _truncated(
+    family: str, draw: Any, logp: Any, condition: Condition, ends: tuple[float, float]
+) -> Any:
+    """Return a normal between two ends, or its exponential, with the exact log of its mass there.
+
+    PyMC computes that mass with a square root of 2 in float32, which puts its own log density off
+    by a constant of up to 1e-6.
+    """
+    loc, scale = (np.float64(condition.parameters[name]) for name in ("loc", "scale"))
+    low, high = ((end - loc) / scale for end in ends)
+    at = min(max(0.0, low), high)
+    log_mass = np.float64(stats.norm.logpdf(at) - stats.truncnorm.logpdf(at, low, high))
+    return _custom(family, draw, condition, loc, scale, *ends, log_mass, logp=logp)
 
 
 def _log_uniform(low: Any, high: Any, size: Any) -> Any:
@@ -185,8 +207,21 @@ def _stretched_beta(a: Any, b: Any, low: Any, high: Any, size: Any) -> Any:
     return low + (high - low) * pm.Beta.dist(a, b, size=size)
 
 
-def _truncated_lognormal(loc: Any, scale: Any, low: Any, high: Any, size: Any) -> Any:
-    return pt.exp(pm.TruncatedNormal.dist(loc, scale, lower=low, upper=high, size=size))
+def _truncated_normal(loc: Any, scale: Any, low: Any, high: Any, log_mass: Any, size: Any) -> Any:
+    return pm.TruncatedNormal.dist(loc, scale, lower=low, upper=high, size=size)
+
+
+def _normal_logp(value: Any, loc: Any, scale: Any, low: Any, high: Any, log_mass: Any) -> Any:
+    inside = pt.and_(pt.ge(value, low), pt.le(value, high))
+    return pt.switch(inside, pm.logp(pm.Normal.dist(loc, scale), value) - log_mass, -np.inf)
+
+
+def _truncated_lognormal(*parameters: Any) -> Any:
+    return pt.exp(_truncated_normal(*parameters))
+
+
+def _lognormal_logp(value: Any, *parameters: Any) -> Any:
+    return _normal_logp(pt.log(value), *parameters) - pt.log(value)
 
 
 def _check_within(site: str, value: Hyperprior, condition: Condition) -> None:
