@@ -95,10 +95,10 @@ check_terms <- function(kept) {
 
 # What cannot be done is refused before anything is compiled -----------------------------------
 
-check_versions <- function() {
+check_versions <- function(installed = utils::packageVersion) {
   least <- c(brms = "2.18.0", rstan = "2.21.0")
   for (package in names(least)) {
-    check_version(package, utils::packageVersion(package), least[[package]])
+    check_version(package, installed(package), least[[package]])
   }
 }
 

@@ -115,6 +115,20 @@ test_that("old versions are refused", {
   expect_error(check_version("brms", package_version("2.17.9"), "2.18.0"), "needs brms 2.18.0 or later")
   expect_error(check_version("rstan", package_version("2.19.3"), "2.21.0"), "needs rstan 2.21.0")
   expect_silent(check_version("rstan", package_version("2.32.6"), "2.21.0"))
+  expect_error(check_versions(function(package) package_version("2.20.0")), "needs rstan 2.21.0 or later, and finds 2.20.0")
+  expect_silent(check_versions())
+})
+
+test_that("brm_nn() refuses bad input before anything is compiled", {
+  fit <- function(bundle, frame = data, ...) brm_nn(y ~ x + nn(area, bundle = bundle), frame, ...)
+  spoilt <- change(grid_copy(), "areas.csv", function(x) c(x, "more"))
+  expect_error(fit(spoilt), "checksum: areas.csv .*cannot be trusted; export it again")
+  other <- function(x) sub("matrix layers_0_kernel", "matrix layers_9_kernel", x)
+  changed <- change(grid_copy(), "stan/decoder.stanfunctions", other, renew = TRUE)
+  expect_error(fit(changed), "of another structure than the weights")
+  expect_error(fit(bundle, transform(data, area = replace(area, 3, "elsewhere"))), "does not know: 'elsewhere'; it knows")
+  outside <- list(lengthscale = "lognormal(0, 10)")
+  expect_error(fit(bundle, condition_priors = outside), "outside the trained range, .* where the decoder is not valid")
 })
 
 test_that("priors may be changed within the trained range", {
