@@ -6,7 +6,6 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-import arviz
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -253,35 +252,3 @@ def test_pymc_comes_without_jax() -> None:
     """Sampling in several processes forks, which JAX warns of once it is imported."""
     shown = run_python("import priorvae.pymc, sys; print('jax' in sys.modules)")
     assert shown.stdout.split() == ["False"], shown.stderr
-
-
-@pytest.mark.slow
-def test_posteriors_agree_with_numpyro(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Means of all areas, the scale and the lengthscale, in their Monte Carlo errors.
-
-    2 x 1000 draws each. Of 14 differences in units of their standard error, the largest exceeds 4
-    with probability .0009.
-    """
-    monkeypatch.setenv("PATH", os.environ["PATH"])  # PyTensor's C compiler adds to it
-    counts = Counts(bundle_with("loguniform"))
-    with counts.pymc():
-        ours = pm.sample(
-            1000, tune=1000, chains=2, cores=1, random_seed=1, progressbar=False, target_accept=0.9
-        )
-    kernel = numpyro.infer.NUTS(counts.numpyro, target_accept_prob=0.9)
-    mcmc = numpyro.infer.MCMC(
-        kernel, num_warmup=1000, num_samples=1000, num_chains=2, chain_method="vectorized",
-        progress_bar=False,
-    )  # fmt: skip
-    mcmc.run(jax.random.key(2))
-    theirs = arviz.from_dict(posterior=mcmc.get_samples(group_by_chain=True))
-    names = ["f", "f_scale", "f_lengthscale"]
-    means, errors = (
-        [
-            np.concatenate([np.ravel(table[name]) for name in names])
-            for table in (statistic(ours.posterior), statistic(theirs.posterior))
-        ]
-        for statistic in (lambda draws: draws.mean(("chain", "draw")), arviz.mcse)
-    )
-    assert ours.posterior["f"].dims == ("chain", "draw", "f_area")
-    assert np.abs((means[0] - means[1]) / np.hypot(*errors)).max() < 4

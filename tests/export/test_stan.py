@@ -1,4 +1,4 @@
-"""A bundle in Stan: valid programs, the density and the posterior of the NumPyro model."""
+"""A bundle in Stan: valid programs, and the density of the NumPyro model."""
 
 import json
 from pathlib import Path
@@ -8,7 +8,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from numpyro.diagnostics import effective_sample_size
 from numpyro.infer.util import log_density
 
 import priorvae
@@ -24,7 +23,7 @@ from priorvae.export.stan import (
     weights_data,
     write_stan,
 )
-from priorvae.inference import build_model, fit, load_data
+from priorvae.inference import build_model, load_data
 from priorvae.inference.design import RegressionData
 from priorvae.processes import GP, Condition
 from tests.samples import reference_bundle
@@ -175,33 +174,3 @@ def test_density_and_gradient_are_those_of_the_numpyro_model(
 
 def _log_density(model: Any, values: dict[str, jax.Array]) -> float:
     return float(log_density(model, (), {}, values)[0])
-
-
-@pytest.mark.stan
-@pytest.mark.slow
-def test_the_posterior_is_that_of_numpyro(carolina: Bundle, data: RegressionData) -> None:
-    model = build(
-        example(carolina, "poisson", arrays=True),
-        weights_data(carolina) | regression_data(data),
-        random_seed=4,
-    )
-    sampled = model.sample(num_chains=4, num_warmup=700, num_samples=1000, delta=0.95)
-    ours = fit(jax.random.key(3), data, carolina)
-    assert ours.diagnostics.max_rhat < 1.02
-    pairs = {"f_scale": "scale", "f_lengthscale": "lengthscale", "Intercept": "Intercept"}
-    compared = {mine: (ours.draws(mine)[..., None], sampled[his]) for mine, his in pairs.items()}
-    compared["mu"] = (ours.draws("mu"), sampled["mu"])
-    for name, (first, second) in compared.items():
-        # httpstan returns (value, draw x chain), the chains running fastest.
-        others = np.moveaxis(np.asarray(second).reshape(-1, 1000, 4), 0, -1).swapaxes(0, 1)
-        for quantity in (lambda x: x, lambda x: (x - x.mean((0, 1))) ** 2):
-            (mean, error), (other, his) = _estimate(quantity(first)), _estimate(quantity(others))
-            worst = np.max(np.abs(mean - other) / np.hypot(error, his))
-            # The largest of up to a hundred: four combined Monte Carlo standard errors.
-            assert worst < 4, (name, worst)
-
-
-def _estimate(draws: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return means over chains and draws, and their Monte Carlo standard errors."""
-    ess = effective_sample_size(np.asarray(draws))
-    return draws.mean((0, 1)), draws.std((0, 1)) / np.sqrt(ess)
