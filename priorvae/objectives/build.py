@@ -24,6 +24,7 @@ from priorvae.config import (
 from priorvae.decoders.flax_backend import DecoderModule
 from priorvae.decoders.spec import Decoder
 from priorvae.errors import ConfigError
+from priorvae.objectives.axes import latent_axes
 from priorvae.objectives.bounds import ELBO, MMD, AutoEncoder, Bound, Renyi
 from priorvae.objectives.encoders import DiagonalEncoder, FullEncoder
 from priorvae.objectives.engression import engression
@@ -35,7 +36,7 @@ from priorvae.objectives.pivae import PiVAE
 from priorvae.objectives.regression import Regression
 from priorvae.objectives.solo import Solo
 from priorvae.objectives.starts import warm_weights
-from priorvae.objectives.structures import build_decoder, hidden_widths
+from priorvae.objectives.structures import build_decoder, has_own_gates, hidden_widths
 from priorvae.objectives.vae import VAE
 from priorvae.processes.base import Gaussian, Process, require_gaussian
 from priorvae.processes.pilot import Pilot, pilot
@@ -106,7 +107,7 @@ def _bound(config: BoundConfig, moments: Pilot, noise: float) -> Bound:
 
 
 def _regression(config: RegressionConfig, process: Process) -> Regression:
-    require_gaussian(process, f"a {config.type}, which learns a root,")
+    gaussian = require_gaussian(process, f"a {config.type}, which learns a root,")
     decoder = build_decoder(config, process, process.conditions)
     given = given_weights(decoder, process)
 
@@ -114,7 +115,8 @@ def _regression(config: RegressionConfig, process: Process) -> Regression:
         known = {**given, **(weights or {})}
         return Solo(DecoderModule(decoder, rngs=nnx.Rngs(seed), weights=known))
 
-    return Regression(decoder, solo, _start(config, decoder, process))
+    axes = latent_axes(gaussian, config.root) if has_own_gates(decoder) else None
+    return Regression(decoder, solo, _start(config, decoder, process), axes=axes)
 
 
 def _start(

@@ -35,7 +35,7 @@ from priorvae.objectives.alternatives import (
     times,
 )
 from priorvae.objectives.costs import DecoderShape, exact_operations, mixture_operations
-from priorvae.objectives.shared_tail import core_size
+from priorvae.objectives.shared_tail import default_width
 from priorvae.objectives.truncation import Latents, latents_needed
 from priorvae.processes.aggregated import TransformedAggregate
 from priorvae.processes.base import Eigenbasis, Gaussian, Process
@@ -202,7 +202,7 @@ def _few_latents(process: Gaussian, latents: Latents) -> Choice:
         f"PriorCVAE, linear in its {latents.number} latents",
         (
             "Given its hyperparameters this prior is Gaussian, so the right decoder is linear in z "
-            "(f = W2 (g(theta) * (W1 z))), and a deeper network could only be worse.",
+            "(f = A (g(theta) * z) + C (h(theta) * (B z))): a deeper network could only be worse.",
             _why_latents(process, latents, few=True),
             "An encoder with a full covariance finds the subspace they span: a regression on a "
             "root would have to keep every latent.",
@@ -215,7 +215,7 @@ def _few_latents(process: Gaussian, latents: Latents) -> Choice:
 
 def _full_rank(process: Gaussian, latents: Latents) -> Choice:
     middle = {c.name: float(c.from_unit(0.0)) for c in process.conditions}
-    hidden = process.size + core_size(process.size)
+    hidden = default_width(process.size)
     shape = DecoderShape(process.root(middle).shape[1], hidden, process.size)
     return Choice(
         RegressionConfig(type="GatedLinear", warm_start_sweeps=_sweeps(process)),
@@ -225,7 +225,7 @@ def _full_rank(process: Gaussian, latents: Latents) -> Choice:
         f"GatedLinear, {shape.latents} latents",
         (
             "Given its hyperparameters this prior is Gaussian, so the right decoder is linear in z "
-            "(f = W2 (g(theta) * (W1 z))), and a deeper network could only be worse.",
+            "(f = A (g(theta) * z) + C (h(theta) * (B z))): a deeper network could only be worse.",
             _why_latents(process, latents, few=False),
             "It is regressed on the symmetric root itself, without sampling noise; an encoder "
             "would add cost and take nothing away.",

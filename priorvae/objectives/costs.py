@@ -29,19 +29,24 @@ _REPEATS = 3
 
 
 class DecoderShape(NamedTuple):
-    """Sizes of a gated linear decoder `f = W2 (g(theta) * (W1 z))`."""
+    """Sizes of a gated linear decoder, `f = A (g(theta) * z) + C (h(theta) * (B z))`."""
 
     latents: int
     """Length of z."""
     hidden: int
-    """Rows of `W1`, columns of `W2`."""
+    """Gates in all; those beyond the latents' own mix them."""
     size: int
     """Length of f."""
 
     @property
     def operations(self) -> int:
-        """Multiplications of a value: both products."""
-        return self.hidden * (self.latents + self.size)
+        """Multiplications of a value: the products with `A`, `B` and `C`."""
+        return self.hidden * self.size + self.mixing * self.latents
+
+    @property
+    def mixing(self) -> int:
+        """Rows of `B`: all gates, where there are fewer than latents."""
+        return self.hidden - self.latents if self.hidden >= self.latents else self.hidden
 
 
 class Timing(NamedTuple):
@@ -50,7 +55,7 @@ class Timing(NamedTuple):
     exact: float
     """Of a covariance and its Cholesky factor."""
     decoder: float
-    """Of a decoder's two matrix-vector products."""
+    """Of a decoder's matrix-vector products."""
 
 
 def exact_operations(size: int) -> int:
@@ -84,12 +89,13 @@ def time_decoder(process: Gaussian, shape: DecoderShape) -> Timing | None:
     middle = {c.name: float(c.from_unit(0.0)) for c in process.conditions}
     # A Cholesky factor needs a regular matrix, and costs the same with some more on the diagonal.
     ridge = 1e-6 * np.eye(process.size)
-    first = np.ones((shape.hidden, shape.latents))
+    first = np.ones((shape.mixing, shape.latents))
     second = np.ones((shape.size, shape.hidden))
     z = np.ones(shape.latents)
+    own = z[: shape.hidden - shape.mixing]
     with threadpool_limits(1, user_api="blas"):
         exact = _quickest(lambda: linalg.cholesky(process.covariance(middle) + ridge, lower=True))
-        return Timing(exact, _quickest(lambda: second @ (first @ z)))
+        return Timing(exact, _quickest(lambda: second @ np.append(own, first @ z)))
 
 
 def _quickest(call: Callable[[], object]) -> float:

@@ -7,6 +7,7 @@ from typing import final
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from priorvae.objectives.objective import Batch
 from priorvae.objectives.solo import Solo, SoloObjective
@@ -26,15 +27,25 @@ class Regression(SoloObjective):
     Source: Navott et al. (2025), DeepRV: pre-trained spatial priors for accelerated disease
     mapping, who regress on the Cholesky factor. The symmetric root takes fewer terms in theta, and
     does not depend on the order of the areas.
+
+    Attributes:
+        axes: Where each latent has a gate of its own, the axes `Q` that latents lie along,
+            `(column, latent)`: `R(theta) Q` is learnt, another root of the same covariance.
     """
+
+    axes: np.ndarray | None = None
 
     def loss(
         self, model: Solo, batch: Batch, key: jax.Array
     ) -> tuple[jax.Array, dict[str, jax.Array]]:
         """Return the relative mean squared error; nothing is random given the batch."""
         assert batch.latents is not None
-        predicted = jax.vmap(model.decoder)(batch.latents, batch.unit)
+        latents = batch.latents if self.axes is None else batch.latents @ self._axes()
+        predicted = jax.vmap(model.decoder)(latents, batch.unit)
         error = jnp.mean((predicted - batch.draws) ** 2, axis=(1, 2))
         # Relative at each theta, so that a process whose scale changes counts alike everywhere.
         relative = jnp.mean(error / jnp.mean(batch.draws**2, axis=(1, 2)))
         return relative, {"relative_error": jnp.sqrt(relative)}
+
+    def _axes(self) -> jax.Array:
+        return jnp.asarray(self.axes, dtype=jnp.float32)

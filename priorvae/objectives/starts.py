@@ -7,10 +7,12 @@ import numpy as np
 from priorvae.config import LearntConfig
 from priorvae.decoders.layers import Dense, Gate, Layer, Sum
 from priorvae.decoders.spec import Decoder
+from priorvae.objectives.axes import latent_axes
 from priorvae.objectives.shared_tail import core_size, fit_with_shared_tail
 from priorvae.objectives.warm_start import (
     Factors,
     alternating_least_squares,
+    fit_own_gates,
     leading_columns,
     leading_directions,
 )
@@ -40,55 +42,101 @@ def warm_weights(
         root = process.root({}) if alone else symmetric_root(mixture_covariance(process))
         return {"layers.0.kernel": leading_columns(root[None], decoder.latent_dim)[0].T}
     first = decoder.layers[0]
-    if not isinstance(first, Sum):
-        return _gated_weights(config, decoder, decoder.layers, process, seed, "layers.")
-    skip, network = first.branches
-    last = f"layers.0.1.{max(i for i, layer in enumerate(network) if isinstance(layer, Dense))}"
-    shapes = decoder.shapes()
+    branches = first.branches if isinstance(first, Sum) else (decoder.layers,)
+    prefixes = (
+        [f"layers.0.{i}." for i in range(len(branches))] if len(branches) > 1 else ["layers."]
+    )
+    networks = [i for i, branch in enumerate(branches) if not _is_gated(branch)]
+    linear = {p: branch for p, branch in zip(prefixes, branches, strict=True) if _is_gated(branch)}
     return {
-        **_gated_weights(config, decoder, skip, process, seed, "layers.0.0."),
-        **{f"{last}.{name}": np.zeros(shapes[f"{last}.{name}"]) for name in ("kernel", "bias")},
+        **_gated_weights(config, decoder, linear, process, seed),
+        **_silenced(decoder, [(prefixes[i], branches[i]) for i in networks]),
+    }
+
+
+def _is_gated(layers: tuple[Layer, ...]) -> bool:
+    return all(isinstance(layer, Gate) or layer.is_linear for layer in layers)
+
+
+def _silenced(
+    decoder: Decoder, networks: list[tuple[str, tuple[Layer, ...]]]
+) -> dict[str, np.ndarray]:
+    """Return zeros for the last dense layer of each network."""
+    shapes = decoder.shapes()
+    lasts = [
+        f"{prefix}{max(i for i, layer in enumerate(network) if isinstance(layer, Dense))}"
+        for prefix, network in networks
+    ]
+    return {
+        f"{last}.{name}": np.zeros(shapes[f"{last}.{name}"])
+        for last in lasts
+        for name in ("kernel", "bias")
     }
 
 
 def _gated_weights(
     config: LearntConfig,
     decoder: Decoder,
-    layers: tuple[Layer, ...],
+    branches: dict[str, tuple[Layer, ...]],
     process: Gaussian,
     seed: int,
-    prefix: str,
 ) -> dict[str, np.ndarray]:
-    """Fit `left (gate(theta) * right z)` to the process's own root."""
-    inner, gate, _ = layers
-    assert isinstance(inner, Dense) and isinstance(gate, Gate)
-    roots = roots_at(process.root, process.conditions, chebyshev.nodes(gate.degrees))
-    factors = _fitted(
-        process, roots, inner.units, decoder.latent_dim, config, np.random.default_rng(seed)
+    """Fit a gated linear map, its branches by their prefix, to the process's own root."""
+    gate = next(
+        layer for layers in branches.values() for layer in layers if isinstance(layer, Gate)
     )
-    return {
-        f"{prefix}0.kernel": factors.right.T,
-        f"{prefix}1.coefficients": chebyshev.interpolation_matrix(gate.degrees) @ factors.gates,
-        f"{prefix}2.kernel": factors.left.T,
-    }
+    series = chebyshev.interpolation_matrix(gate.degrees)
+    roots = roots_at(process.root, process.conditions, chebyshev.nodes(gate.degrees))
+    mixing = [layers[0].units for layers in branches.values() if isinstance(layers[0], Dense)]
+    own = len(mixing) < len(branches)
+    rng = np.random.default_rng(seed)
+    fit = _own_gates if own else _shared_gates
+    factors = fit(config, process, roots, sum(mixing), decoder.latent_dim, rng)
+    found, start = {}, 0
+    for prefix, layers in branches.items():
+        alone = isinstance(layers[0], Gate)
+        stop = start + (decoder.latent_dim if alone else mixing[0])
+        at = 0 if alone else 1
+        if not alone:
+            found[f"{prefix}0.kernel"] = factors.right[start:stop].T
+        found[f"{prefix}{at}.coefficients"] = series @ factors.gates[:, start:stop]
+        found[f"{prefix}{at + 1}.kernel"] = factors.left[:, start:stop].T
+        start = stop
+    return found
 
 
-def _fitted(
+def _own_gates(
+    config: LearntConfig,
+    process: Gaussian,
+    roots: np.ndarray,
+    mixing: int,
+    latent_dim: int,
+    rng: np.random.Generator,
+) -> Factors:
+    """Fit a gate for each latent and more that mix them, along the axes of the latents."""
+    _, areas, columns = roots.shape
+    hidden, sweeps = latent_dim + mixing, config.warm_start_sweeps
+    if latent_dim < columns:
+        roots = roots @ leading_directions(roots, latent_dim)
+        return fit_own_gates(roots, hidden, sweeps, rng)
+    axes = latent_axes(process)
+    if areas == columns and core_size(areas) < areas:
+        return fit_with_shared_tail(roots, axes, hidden, sweeps, rng, core_size(areas))
+    return fit_own_gates(roots @ axes, hidden, sweeps, rng)
+
+
+def _shared_gates(
+    config: LearntConfig,
     process: Gaussian,
     roots: np.ndarray,
     hidden: int,
     latent_dim: int,
-    config: LearntConfig,
     rng: np.random.Generator,
 ) -> Factors:
-    _, areas, columns = roots.shape
-    square, basis = areas == columns == latent_dim, process.eigenbasis
-    # On a small map the whole can be decomposed, to fewer terms if they must be fewer.
-    if basis is None and square and core_size(areas) < areas < hidden < 2 * areas:
-        return fit_with_shared_tail(roots, hidden - areas, config.warm_start_sweeps, rng)
-    directions = leading_directions(roots, latent_dim)
+    """Fit gates none of which is a latent's own."""
+    basis, directions = process.eigenbasis, leading_directions(roots, latent_dim)
     return alternating_least_squares(
-        roots if latent_dim == columns else roots @ directions,
+        roots if latent_dim == roots.shape[-1] else roots @ directions,
         hidden,
         config.warm_start_sweeps,
         rng,

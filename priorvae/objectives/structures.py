@@ -10,13 +10,14 @@ from priorvae.config import LearntConfig, RegressionConfig, VAEConfig
 from priorvae.decoders.layers import Activation, ConcatCondition, Dense, FiLM, Gate, Layer, Sum
 from priorvae.decoders.spec import Decoder
 from priorvae.errors import ProcessError
+from priorvae.objectives.axes import has_axes
 from priorvae.objectives.networks import token_network
-from priorvae.objectives.shared_tail import core_size
+from priorvae.objectives.shared_tail import core_size, default_width
 from priorvae.processes.base import Gaussian, Process, require_gaussian
 from priorvae.processes.conditions import Condition
 from priorvae.processes.roots import InterpolatedRoot, symmetric_root
 
-__all__ = ["build_decoder", "hidden_widths", "widths"]
+__all__ = ["build_decoder", "has_own_gates", "hidden_widths", "widths"]
 
 LARGEST_FILM_DEGREE = 5
 """What modulates a network's features need not follow a root to its last digit."""
@@ -27,7 +28,9 @@ def build_decoder(
 ) -> Decoder:
     """Return the decoder that a configuration describes, apart from its weights.
 
-    - `gated-linear`: `f = W2 (g(theta) * (W1 z))`; `f = W z` without conditions.
+    - `gated-linear`: `f = A (g(theta) * z) + C (h(theta) * (B z))`, `hidden` gates in all, one of
+      them each latent's own; with fewer than latents, `f = C (h(theta) * (B z))`. `f = W z` without
+      conditions.
     - `mlp`: dense layers on `[z, u]`, as published.
     - `film-mlp`: a gated linear map plus a network whose features the conditions modulate.
     - `gmlp`, `attention`: a network over areas, beside a gated linear map or alone.
@@ -45,6 +48,13 @@ def build_decoder(
     }[config.structure]
     layers = make(config, process, conditions)
     return Decoder(_latent_dim(config, process, conditions), process.size, conditions, layers)
+
+
+def has_own_gates(decoder: Decoder) -> bool:
+    """Return whether each latent has a gate of its own."""
+    first = decoder.layers[0]
+    branches = first.branches if isinstance(first, Sum) else (decoder.layers,)
+    return any(isinstance(branch[0], Gate) for branch in branches if branch)
 
 
 def hidden_widths(config: LearntConfig, default: int) -> tuple[int, ...]:
@@ -100,7 +110,9 @@ def _gated_linear(
     if not conditions:
         return (Dense(process.size, bias=False),)
     gaussian = require_gaussian(process, "a gated-linear decoder")
-    return _gated(gaussian, widths(config, gaussian)[0])
+    latents = _latent_dim(config, process, conditions)
+    branches = _gated(gaussian, latents, widths(config, gaussian)[0])
+    return branches[0] if len(branches) == 1 else (Sum(branches),)
 
 
 def _mlp(
@@ -116,12 +128,13 @@ def _film_mlp(
     config: LearntConfig, process: Process, conditions: tuple[Condition, ...]
 ) -> tuple[Layer, ...]:
     gaussian = require_gaussian(process, "a film-mlp decoder")
-    skip = _gated(gaussian, _default_width(gaussian))
+    latents = _latent_dim(config, process, conditions)
+    skip = _gated(gaussian, latents, _default_width(gaussian))
     degrees = tuple(min(k, LARGEST_FILM_DEGREE) for k in _gate_degrees(gaussian))
     network: list[Layer] = []
     for width in widths(config, process):
         network += [Dense(width), FiLM(degrees), Activation(config.activation)]
-    return (Sum((skip, (*network, Dense(process.size)))),)
+    return (Sum((*skip, (*network, Dense(process.size)))),)
 
 
 def _over_areas(
@@ -138,18 +151,29 @@ def _over_areas(
     network = token_network(config, process, degrees)
     if config.token_blocks.skip == "none":
         return network
-    return (Sum((_gated(gaussian, _default_width(gaussian)), network)),)
+    # A token is an area's own latent, which turned onto axes would be no area's.
+    return (Sum((_mixing(gaussian, 2 * core_size(process.size)), network)),)
 
 
-def _gated(process: Gaussian, width: int) -> tuple[Layer, ...]:
+def _gated(process: Gaussian, latents: int, width: int) -> tuple[tuple[Layer, ...], ...]:
+    """Return a gated linear map's branches: each latent by itself, and terms that mix them."""
+    if width < latents or not has_axes(process):
+        return (_mixing(process, width),)
+    alone = (Gate(_gate_degrees(process)), Dense(process.size, bias=False))
+    if width == latents:
+        return (alone,)
+    return (alone, _mixing(process, width - latents))
+
+
+def _mixing(process: Gaussian, width: int) -> tuple[Layer, ...]:
     gate = Gate(_gate_degrees(process))
     return (Dense(width, bias=False), gate, Dense(process.size, bias=False))
 
 
 def _default_width(process: Gaussian) -> int:
-    """Eigenvectors shared by all hyperparameters need one gate each; turning ones about two."""
+    """Eigenvectors shared by all hyperparameters need one gate each; turning ones more."""
     basis = process.eigenbasis
-    return process.size + core_size(process.size) if basis is None else len(basis.right)
+    return default_width(process.size) if basis is None else len(basis.right)
 
 
 def _gate_degrees(process: Gaussian) -> tuple[int, ...]:

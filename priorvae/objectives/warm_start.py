@@ -1,9 +1,10 @@
 """Where training starts: a gated linear decoder fitted to the symmetric root.
 
 The roots `R(theta_t)` at Chebyshev nodes form a three-way array. A gated linear decoder,
-`sum_h W2[:, h] g_h(theta) W1[h, :]`, is its canonical polyadic decomposition of rank `hidden`,
+`sum_h left[:, h] g_h(theta) right[h, :]`, is its canonical polyadic decomposition of rank `hidden`,
 so alternating least squares fits it in closed-form sweeps where a gradient method crawls along the
-small eigenvalues.
+small eigenvalues. Where each latent has a gate of its own, the first rows of `right` are the
+identity, and stay so.
 
 Source: Kolda and Bader (2009), Tensor Decompositions and Applications, SIAM Review 51, section 3.4.
 """
@@ -15,7 +16,13 @@ from typing import NamedTuple
 import numpy as np
 import scipy.linalg
 
-__all__ = ["Factors", "alternating_least_squares", "leading_columns", "leading_directions"]
+__all__ = [
+    "Factors",
+    "alternating_least_squares",
+    "fit_own_gates",
+    "leading_columns",
+    "leading_directions",
+]
 
 _EXACT = 1e-7
 """Relative error below which sweeps would only add rounding."""
@@ -60,7 +67,6 @@ def alternating_least_squares(
         basis: `left` and `right` to start from, where the roots share them: with as many terms,
             only the gates are left to find. Otherwise singular vectors of the mean root.
     """
-    num_nodes = len(roots)
     factors = _start(roots, hidden, rng, basis)
     rotation, roots = _compressed(roots)
     factors = factors._replace(gates=rotation.T @ factors.gates)
@@ -69,12 +75,57 @@ def alternating_least_squares(
         factors = Factors(left, _best_gates(_projected(roots, left), left, right, 1e-9), right)
         if factors.error(roots) < _EXACT:
             return factors._replace(gates=rotation @ factors.gates)
+    fitted = _descend(roots, factors, sweeps)
+    return fitted._replace(gates=rotation @ fitted.gates)
+
+
+def fit_own_gates(roots: np.ndarray, hidden: int, sweeps: int, rng: np.random.Generator) -> Factors:
+    """Decompose `roots` `(node, area, latent)` into one gated term for each latent, and more.
+
+    The first `latent` rows of `right` are the identity: `f = sum_j left[:, j] g_j(theta) z_j` and
+    terms that mix the latents. Along the axes of a root in the middle of the range, little is left
+    to mix, so that many fewer terms do than without gates of the latents' own, and those that are
+    left out need no multiplication.
+
+    Args:
+        roots: What to fit, its columns the axes.
+        hidden: Number of terms, at least as many as latents.
+        sweeps: Passes over the three factors, accelerated by momentum.
+        rng: Source of the random terms to start from.
+    """
+    nodes, areas, latents = roots.shape
+    mixing = hidden - latents
+    left = np.empty((areas, hidden))
+    gates = np.empty((nodes, hidden))
+    for column in range(latents):
+        left[:, column], gates[:, column] = _one_term(roots[:, :, column])
+    left[:, latents:] = 0.0
+    gates[:, latents:] = 1 + 0.1 * rng.normal(size=(nodes, mixing))
+    more = 0.1 * rng.normal(size=(mixing, latents)) / np.sqrt(latents)
+    factors = Factors(left, gates, np.concatenate([np.eye(latents), more]))
+    rotation, core = _compressed(roots)
+    factors = factors._replace(gates=rotation.T @ factors.gates)
+    if factors.error(core) < _EXACT:
+        return factors._replace(gates=rotation @ factors.gates)
+    fitted = _descend(core, factors, sweeps, held=latents)
+    return fitted._replace(gates=rotation @ fitted.gates)
+
+
+def _one_term(columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the best `left` and `gate` for one latent's columns, `(node, area)`."""
+    u, s, vt = np.linalg.svd(columns, full_matrices=False)
+    sign = 1.0 if u[:, 0].sum() >= 0 else -1.0
+    return sign * np.sqrt(s[0]) * vt[0], sign * np.sqrt(s[0]) * u[:, 0]
+
+
+def _descend(roots: np.ndarray, factors: Factors, sweeps: int, held: int = 0) -> Factors:
+    """Sweep over the factors; the first `held` rows of `right` stay what they are."""
     path = _Path(factors, factors, np.inf, 0)
     for sweep in range(sweeps):
         ridge = max(1e-3 * 0.9**sweep, 1e-9)
-        fitted, error = _sweep(roots, path.ahead, ridge)
-        path = path.step(_balance(fitted, num_nodes), error, rest=ridge > _SETTLED)
-    return path.fitted._replace(gates=rotation @ path.fitted.gates)
+        fitted, error = _sweep(roots, path.ahead, ridge, held)
+        path = path.step(_balance(fitted, len(roots), held), error, rest=ridge > _SETTLED)
+    return path.fitted
 
 
 class _Path(NamedTuple):
@@ -103,7 +154,7 @@ class _Path(NamedTuple):
         return _Path(fitted, ahead, np.inf if rest else error, 0 if rest else self.moving + 1)
 
 
-def _sweep(roots: np.ndarray, factors: Factors, ridge: float) -> tuple[Factors, float]:
+def _sweep(roots: np.ndarray, factors: Factors, ridge: float, held: int) -> tuple[Factors, float]:
     """Solve for each factor in turn; also return the squared error."""
     _, gates, right = factors
     num_nodes, areas, latents = roots.shape
@@ -112,7 +163,9 @@ def _sweep(roots: np.ndarray, factors: Factors, ridge: float) -> tuple[Factors, 
     left = _solve((right @ right.T) * (gates.T @ gates), target.T, ridge).T
     by_left = _projected(roots, left)
     target = np.einsum("thj,th->hj", by_left, gates)
-    right = _solve((left.T @ left) * (gates.T @ gates), target, ridge)
+    gram = (left.T @ left) * (gates.T @ gates)
+    rest = target[held:] - gram[held:, :held] @ right[:held]
+    right = np.concatenate([right[:held], _solve(gram[held:, held:], rest, ridge)])
     gram = (left.T @ left) * (right @ right.T)
     target = np.einsum("thj,hj->th", by_left, right)
     gates = _solve(gram, target.T, ridge).T
@@ -180,12 +233,17 @@ def _compressed(roots: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _solve(gram: np.ndarray, target: np.ndarray, ridge: float) -> np.ndarray:
+    if not len(gram):
+        return target
     shift = ridge * np.trace(gram) / len(gram)
     return scipy.linalg.solve(gram + shift * np.eye(len(gram)), target, assume_a="pos")
 
 
-def _balance(factors: Factors, num_nodes: int) -> Factors:
-    """Give the three factors of every term the same size, which leaves the fit unchanged."""
+def _balance(factors: Factors, num_nodes: int, held: int) -> Factors:
+    """Give the factors of every term the same size, which leaves the fit unchanged.
+
+    Rows of `right` that are held keep theirs: there, the other two are made alike.
+    """
     left, gates, right = factors
     sizes = (
         np.linalg.norm(left, axis=0),
@@ -194,4 +252,6 @@ def _balance(factors: Factors, num_nodes: int) -> Factors:
     )
     a, g, b = (np.maximum(size, 1e-30) for size in sizes)
     common = np.cbrt(a * g * b)
+    common[:held] = np.sqrt(a * g)[:held]
+    b[:held] = common[:held]
     return Factors(left * (common / a), gates * (common / g), right * (common / b)[:, None])

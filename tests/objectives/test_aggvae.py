@@ -98,9 +98,9 @@ def test_the_bound_is_the_likelihood_where_the_covariance_is_singular(nested: Ga
 
 
 def _scaled(model: AutoEncoder, scale: jax.Array) -> AutoEncoder:
-    """Encoder and decoder with their last kernels multiplied."""
+    """Encoder and decoder with the last kernel of either branch multiplied."""
     graph, params = nnx.split(model)
-    last = "layers.2.kernel"
     for part in (params["decoder"]["weights"], params["encoder"]["network"]["weights"]):
-        part[last] = part[last].replace(part[last][...] * scale)
+        for last in ("layers.0.0.1.kernel", "layers.0.1.2.kernel"):
+            part[last] = part[last].replace(part[last][...] * scale)
     return nnx.merge(graph, params)

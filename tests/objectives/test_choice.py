@@ -55,9 +55,9 @@ def counties() -> Areas:
 def test_a_rough_prior_gets_a_gated_linear_decoder_of_full_rank(counties: Areas) -> None:
     choice = choose(gp(counties))
     assert isinstance(choice.model, RegressionConfig) and choice.model.type == "GatedLinear"
-    assert choice.shape == DecoderShape(120, 240, 120)
-    # n^3 / 2 against h (d + n), as stated.
-    assert f"{120**3 / 2 / (240 * 240):.0f} times as much" in choice.reasons[-1]
+    assert choice.shape == DecoderShape(120, 300, 120)
+    # n^3 / 2 against n d + m (d + n), as stated.
+    assert f"{120**3 / 2 / (120 * 120 + 180 * 240):.0f} times as much" in choice.reasons[-1]
     assert rivals(choice, better=True) == set()
     assert rivals(choice, better=False) == {"HSGP", "reference"}
 
@@ -270,8 +270,10 @@ def test_no_recommendation_where_there_is_none(counties: Areas) -> None:
 # Costs ------------------------------------------------------------------------------------------
 
 
-def test_operations_count_both_products() -> None:
-    assert DecoderShape(3, 5, 7).operations == 5 * 3 + 7 * 5
+def test_operations_count_every_product() -> None:
+    """Three latents with a gate each, two more that mix them; and two gates only, which mix."""
+    assert DecoderShape(3, 5, 7).operations == 7 * 3 + (2 * 3 + 7 * 2)
+    assert DecoderShape(3, 2, 7).operations == 2 * 3 + 7 * 2
     assert exact_operations(100) == 500_000
 
 

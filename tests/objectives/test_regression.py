@@ -10,6 +10,7 @@ from pydantic import TypeAdapter
 from priorvae.config import GPConfig, ModelConfig, RegressionConfig, TrainingConfig
 from priorvae.decoders import numpy_backend
 from priorvae.objectives import build_objective
+from priorvae.objectives.axes import latent_axes
 from priorvae.processes import Gaussian, build_process
 from priorvae.processes.base import require_gaussian
 from priorvae.training import build_draws
@@ -37,11 +38,14 @@ def test_the_loss_of_a_linear_decoder_is_its_squared_relative_error(process: Gau
     batch = build_draws(process, COLUMNS, objective.noise).batch(jax.random.key(0))
     loss, figures = objective.loss(model, batch, jax.random.key(1))
     weights = {name: np.asarray(v[...]) for name, v in model.decoder.weights.items()}
+    axes = latent_axes(process)
+    np.testing.assert_allclose(axes.T @ axes, np.eye(20), atol=1e-12)
     expected = []
     for unit in np.asarray(batch.unit, dtype=float)[:, 0]:
         hyper = {"lengthscale": float(process.conditions[0].from_unit(unit))}
         matrix = numpy_backend.matrix(objective.decoder, weights, hyper)
-        expected.append(relative_error(process, matrix, unit) ** 2)
+        # Its latents lie along axes: it learns the root R Q.
+        expected.append(relative_error(process, matrix @ axes.T, unit) ** 2)
     assert float(loss) == pytest.approx(np.mean(expected), rel=1e-3)
     assert float(figures["relative_error"]) == pytest.approx(np.mean(expected) ** 0.5, rel=1e-3)
 
@@ -63,10 +67,10 @@ def test_a_network_starts_as_the_gated_linear_map_beside_it(process: Gaussian) -
     model = objective.initial(0)
     unit = jnp.full((1,), 0.3, jnp.float32)
     matrix = np.asarray(model.decoder(jnp.eye(20, dtype=jnp.float32), unit)).T
-    assert relative_error(process, matrix, 0.3) < 0.05
+    assert relative_error(process, matrix @ latent_axes(process).T, 0.3) < 0.05
     # The network beside it is there to be learnt: its gradient is not zero.
     batch = build_draws(process, RANDOM, 0.0).batch(jax.random.key(0))
-    kernel = "layers.0.1.3.kernel"
+    kernel = "layers.0.2.3.kernel"
 
     start = model.decoder.weights[kernel][...]
     assert not start.any()

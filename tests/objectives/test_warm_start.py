@@ -1,7 +1,12 @@
 import numpy as np
 import pytest
 
-from priorvae.objectives.warm_start import Factors, alternating_least_squares, leading_columns
+from priorvae.objectives.warm_start import (
+    Factors,
+    alternating_least_squares,
+    fit_own_gates,
+    leading_columns,
+)
 
 
 def gated(rng: np.random.Generator, nodes: int, n: int, hidden: int) -> tuple[Factors, np.ndarray]:
@@ -81,8 +86,8 @@ def test_same_seed_same_factors(seed: int) -> None:
     np.testing.assert_array_equal(a.left, b.left)
 
 
-def test_momentum_goes_far_down_in_few_sweeps() -> None:
-    """Ten lengthscales of a Matern-3/2 on a line; sweeps without momentum end at 2.7e-3."""
+def matern_on_a_line() -> np.ndarray:
+    """Symmetric roots of a Matern-3/2 at forty places and ten lengthscales."""
     places = np.linspace(0, 1, 40)
     distances = np.sqrt(3) * np.abs(places[:, None] - places)
     roots = []
@@ -90,5 +95,41 @@ def test_momentum_goes_far_down_in_few_sweeps() -> None:
         scaled = distances / lengthscale
         values, vectors = np.linalg.eigh((1 + scaled) * np.exp(-scaled))
         roots.append(vectors * np.sqrt(np.maximum(values, 0)) @ vectors.T)
-    fitted = alternating_least_squares(np.array(roots), 80, 300, np.random.default_rng(0))
-    assert fitted.error(np.array(roots)) < 1.5e-3
+    return np.array(roots)
+
+
+def test_momentum_goes_far_down_in_few_sweeps() -> None:
+    """Sweeps without momentum end at 2.7e-3."""
+    roots = matern_on_a_line()
+    fitted = alternating_least_squares(roots, 80, 300, np.random.default_rng(0))
+    assert fitted.error(roots) < 1.5e-3
+
+
+def test_gates_of_the_latents_own_take_fewer_multiplications() -> None:
+    """Terms that mix take a row of `right` each, those of the latents' own none."""
+    roots = matern_on_a_line()
+    axes = np.linalg.eigh(roots[5])[1][:, ::-1]
+    free = alternating_least_squares(roots, 60, 300, np.random.default_rng(0))
+    own = fit_own_gates(roots @ axes, 80, 300, np.random.default_rng(0))
+    np.testing.assert_array_equal(own.right[:40], np.eye(40))
+    assert 40 * (40 + 2 * 40) == 60 * (40 + 40)
+    assert own.error(roots @ axes) < 0.5 * free.error(roots)
+
+
+def test_own_gates_recover_an_exact_decomposition() -> None:
+    rng = np.random.default_rng(5)
+    left, gates = rng.normal(size=(12, 15)), rng.uniform(0.5, 1.5, size=(6, 15))
+    right = np.concatenate([np.eye(12), rng.normal(size=(3, 12))])
+    roots = np.einsum("ih,th,hj->tij", left, gates, right)
+    assert fit_own_gates(roots, 12, 500, rng).error(roots) > 0.1
+    assert fit_own_gates(roots, 15, 500, rng).error(roots) < 1e-6
+
+
+def test_own_gates_of_roots_that_share_a_basis_are_exact() -> None:
+    rng = np.random.default_rng(6)
+    left, gates = rng.normal(size=(9, 8)), rng.uniform(0.5, 2, size=(5, 8))
+    roots = np.einsum("ih,th->tih", left, gates)
+    for hidden in (8, 11):
+        fitted = fit_own_gates(roots, hidden, 0, rng)
+        assert fitted.error(roots) < 1e-12
+        assert not fitted.left[:, 8:].any()

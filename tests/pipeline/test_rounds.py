@@ -55,7 +55,7 @@ def test_what_each_round_has(process: Process) -> None:
 
 def test_default_widths_grow_from_what_they_are(process: Process) -> None:
     plan = round_config(config(model={"type": "GatedLinear"}), process, 3)
-    assert (plan.model.hidden, plan.model.latent_dim) == (60, "auto")
+    assert (plan.model.hidden, plan.model.latent_dim) == (75, "auto")
     mlp = {"type": "PriorCVAE", "structure": "mlp", "encoder": "diagonal", "warm_start": "none",
            "latent_dim": 9, "hidden": [10, 20]}  # fmt: skip
     plan = round_config(config({"draws": "random", "batch_size": 8}, model=mlp), process, 3)

@@ -130,7 +130,7 @@ def test_same_seed_same_weights_other_seed_others(process: Gaussian, tmp_path: P
     runs = [
         train(objective, source, config, s, tmp_path / n) for s, n in ((1, "a"), (1, "b"), (2, "c"))
     ]
-    name = "layers.0.kernel"
+    name = "layers.0.0.1.kernel"
     np.testing.assert_array_equal(runs[0].weights[name], runs[1].weights[name])
     assert not np.array_equal(runs[0].weights[name], runs[2].weights[name])
 
@@ -190,7 +190,7 @@ def test_averaged_weights_are_handed_on_and_resumed(process: Gaussian, tmp_path:
         for decay in (0.0, 0.9)
         for config in [settings(ema_decay=decay)]
     }
-    name = "layers.0.kernel"
+    name = "layers.0.0.1.kernel"
     assert not np.array_equal(settled[0.0].weights[name], settled[0.9].weights[name])
     # The average does not act on the training itself.
     last, averaged = (
