@@ -160,7 +160,7 @@ def _decomposed(process: Gaussian, basis: Eigenbasis) -> Choice:
         f"reference (the eigenbasis), {latents} latents, no training",
         (
             f"One eigendecomposition of the graph serves every hyperparameter of {_kind(process)}: "
-            "f = L (g(theta) * (R z)) is the prior itself, to rounding, and needs no training.",
+            "f = L (g(theta) * z) is the prior itself, to rounding, and needs no training.",
             f"Its value takes about {_millions(shape.operations)} multiplications. A neural "
             "decoder of this prior on one graph could only approximate it, at the same cost or a "
             "higher one.",
