@@ -29,9 +29,14 @@ RIVALS_STAMP := .venv-rivals/.installed
 RIVAL_FILES := $(foreach r,$(RIVALS),$(foreach n,$(SIZES),$(BENCH)/rivals/$(r)$(n:own=).npz))
 ONE_THREAD := env OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 XLA_FLAGS=--xla_cpu_multi_thread_eigen=false
 
+# The benchmark of training steps; CERTIFY=1 also trains, maps up to LARGEST areas, until certified.
+STEPS ?= configs/georgia-matern32-gatedlinear.yaml configs/georgia-matern32-priorcvae.yaml
+CERTIFY ?=
+LARGEST ?= 1000
+
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup setup-engines demo test test-slow r-check r-bundle lint types format artifacts certificates bench-simulate bench-unseen bench-decoders bench-stan bench-seeds constraints clean
+.PHONY: help setup setup-engines demo test test-slow r-check r-bundle lint types format artifacts certificates bench-simulate bench-unseen bench-decoders bench-training bench-stan bench-seeds constraints clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -114,6 +119,11 @@ bench-unseen: setup ## Leave a fifth of the areas out of training and predict th
 bench-decoders: setup $(RIVAL_FILES) ## Train Georgia's decoders and dl4bi's; one table (AREAS="500 3100")
 	$(ONE_THREAD) $(BIN)/priorvae bench decoders $(DECODERS) --weighted --out $(BENCH) \
 	  $(RIVAL_FILES:%=--rival %) $(AREAS:%=--areas %) $(MAPS:%=--map %)
+
+bench-training: setup ## Time training steps on every device against a floor (AREAS="500 3100", CERTIFY=1)
+	rm -rf artifacts/runs/training
+	JAX_ENABLE_X64=1 $(BIN)/python scripts/bench_training.py artifacts/runs/training \
+	  $(STEPS) $(AREAS:%=--areas %) $(CERTIFY:%=--certify --largest $(LARGEST))
 
 bench-stan: setup-engines ## Sample 256 areas in Stan with a perceptron and a gated linear decoder (minutes)
 	for type in deeprv gatedlinear; do \

@@ -15,16 +15,14 @@ from threadpoolctl import threadpool_limits
 
 from priorvae.areas import Areas, read_areas
 from priorvae.areas.types import Provenance
-from priorvae.config import ProcessConfig, RegressionConfig, RunConfig
+from priorvae.config import ProcessConfig, RunConfig
 from priorvae.listener import Listener, Silent
-from priorvae.objectives import build_objective
+from priorvae.pipeline.throughput import TrainingSteps
 from priorvae.processes import Process, build_process
 from priorvae.processes.build import read_process
 from priorvae.processes.graphfilter import GraphFilter
 from priorvae.processes.samplers import Sampler, build_sampler
 from priorvae.processes.simulate import block_size, draw_block
-from priorvae.training import draws_for
-from priorvae.training.loop import compile_steps
 
 __all__ = [
     "SimulationTiming",
@@ -194,22 +192,20 @@ def cost_exponents(timings: Sequence[SimulationTiming]) -> dict[str, float]:
 
 def bench_training(config: RunConfig, *, seconds: float = 3.0) -> TrainingShare:
     """Time the simulation in a training step of a configuration, and the whole step."""
-    process = build_process(config.process, read_areas(**config.areas.model_dump()))
-    objective = build_objective(config.model, process)
-    root = config.model.root if isinstance(config.model, RegressionConfig) else "symmetric"
-    draws = draws_for(objective, process, config.training, config.seed, root)
-    steps, _, initial = compile_steps(objective, draws, config.training, config.seed)
-    state, number = initial(None), jax.numpy.arange(8)
+    steps, number = TrainingSteps.build(config), jax.numpy.arange(8)
 
     @jax.jit
     def simulate(numbers: jax.Array) -> jax.Array:
         # A sum that needs every draw, so that none is optimised away.
         return jax.lax.map(
-            lambda i: draws.batch(jax.random.fold_in(jax.random.key(0), i)).draws.sum(), numbers
+            lambda i: steps.draws.batch(jax.random.fold_in(jax.random.key(0), i)).draws.sum(),
+            numbers,
         )
 
     with threadpool_limits(1, user_api="blas"):
-        whole = _seconds_a_call(lambda: jax.block_until_ready(steps(state, number)), seconds)
+        whole = _seconds_a_call(
+            lambda: jax.block_until_ready(steps.run(steps.state, number)), seconds
+        )
         alone = _seconds_a_call(lambda: jax.block_until_ready(simulate(number)), seconds)
     return TrainingShare(alone / len(number), whole / len(number))
 
