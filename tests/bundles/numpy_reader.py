@@ -1,4 +1,4 @@
-"""Read a bundle without priorvae: what another engine has to implement, in forty lines."""
+"""Read a bundle without priorvae: what another engine has to implement, in fifty lines."""
 
 import json
 from pathlib import Path
@@ -35,13 +35,13 @@ def decode(info: dict[str, Any], weights: dict[str, Array], z: Array, theta: Arr
             np.array([condition["low"], theta[i], condition["high"]])
         )
         u[i] = 2 * (value - low) / (high - low) - 1
-    x = z
-    for i, layer in enumerate(info["decoder"]):
-        w = {
-            k.split(".")[2]: v.astype(float)
-            for k, v in weights.items()
-            if k.startswith(f"layers.{i}.")
-        }
+    named = {k.removeprefix("layers."): v.astype(float) for k, v in weights.items()}
+    return run(info["decoder"], named, z, u)
+
+
+def run(layers: list[dict[str, Any]], weights: dict[str, Array], x: Array, u: Array) -> Array:
+    for i, layer in enumerate(layers):
+        w = within(weights, i)
         match layer["kind"]:
             case "dense":
                 x = x @ w["kernel"] + w.get("bias", 0.0)
@@ -54,7 +54,16 @@ def decode(info: dict[str, Any], weights: dict[str, Array], z: Array, theta: Arr
             case "mixture":
                 mix = chebyshev(u, layer["degrees"]) @ w["coefficients"]
                 x = x @ np.tensordot(mix, w["kernels"], axes=1)
+            case "sum":
+                x = sum(run(b, within(w, n), x, u) for n, b in enumerate(layer["branches"]))
+            case unknown:
+                raise NotImplementedError(unknown)
     return x
+
+
+def within(weights: dict[str, Array], number: int) -> dict[str, Array]:
+    prefix = f"{number}."
+    return {k.removeprefix(prefix): v for k, v in weights.items() if k.startswith(prefix)}
 
 
 def golden_error(bundle: Path) -> float:
