@@ -80,26 +80,42 @@ response_map <- function(fit, newdata, layer) {
   }, numeric(nrow(expected)))
 }
 
-value_colours <- function(values, size = 64L) {
+value_colours <- function(values, range = base::range(values, na.rm = TRUE), size = 64L) {
   palette <- grDevices::hcl.colors(size, "viridis")
-  range <- range(values, na.rm = TRUE)
   width <- if (diff(range) > 0) diff(range) else 1
   colours <- palette[1L + floor((size - 1L) * (values - range[1]) / width)]
-  list(colours = ifelse(is.na(colours), "grey80", colours), palette = palette, range = range)
+  ifelse(is.na(colours), "grey80", colours)
+}
+
+# Draws a map with its legend in the margin on the right, where it hides no area.
+beside_legend <- function(values, draw) {
+  old <- graphics::par(mar = c(4, 4, 3, 6))
+  on.exit(graphics::par(old))
+  draw(value_colours(values))
+  range <- range(values, na.rm = TRUE)
+  ticks <- pretty(range, 4L)
+  ticks <- rev(ticks[ticks >= range[1] & ticks <= range[2]])
+  if (length(ticks) < 2L) ticks <- unique(signif(rev(range), 3L))
+  shown <- value_colours(pmin(pmax(ticks, range[1]), range[2]), range)
+  lacking <- anyNA(values)
+  graphics::legend(
+    "topleft", inset = c(1.01, 0), xpd = NA, bty = "n", cex = 0.9,
+    legend = c(format(ticks), if (lacking) "no data"), fill = c(shown, if (lacking) "grey80")
+  )
 }
 
 draw_points <- function(areas, values, main, ...) {
   if (anyNA(areas$x_km)) {
     refuse("plot_map(): the bundle has no centroids; give `polygons` (sf) to draw on")
   }
-  scale <- value_colours(values)
   settings <- utils::modifyList(
     list(asp = 1, pch = 19, cex = 1.5, xlab = "east (km)", ylab = "north (km)"), list(...)
   )
-  do.call(graphics::plot, c(
-    list(areas$x_km, areas$y_km, col = scale$colours, main = main), settings
-  ))
-  draw_legend(scale)
+  beside_legend(values, function(colours) {
+    do.call(graphics::plot, c(
+      list(areas$x_km, areas$y_km, col = colours, main = main), settings
+    ))
+  })
 }
 
 draw_polygons <- function(areas, values, polygons, id, main, ...) {
@@ -113,16 +129,7 @@ draw_polygons <- function(areas, values, polygons, id, main, ...) {
   if (anyNA(position)) {
     refuse("plot_map(): polygons lack areas of the bundle: ", listed(areas$id[is.na(position)]))
   }
-  scale <- value_colours(values)
-  graphics::plot(sf::st_geometry(polygons)[position], col = scale$colours, main = main, ...)
-  draw_legend(scale)
-}
-
-draw_legend <- function(scale) {
-  ends <- seq(scale$range[1], scale$range[2], length.out = 5L)
-  graphics::legend(
-    "topright",
-    legend = number_text(signif(ends, 3L)), fill = value_colours(ends)$colours,
-    bty = "n", cex = 0.8
-  )
+  beside_legend(values, function(colours) {
+    graphics::plot(sf::st_geometry(polygons)[position], col = colours, main = main, ...)
+  })
 }
