@@ -81,7 +81,7 @@ class Regression:
             "intercept": f"student_t(3, {self.location!r}, 2.5)",
             "slope": f"normal(0, {self.slope_scale!r})",
             "warmup": WARMUP,
-            "draws": DRAWS,
+            "draws": 2 * DRAWS,  # of fewer effective ones; see posterior.R
         }
         (self.folder / "settings.json").write_text(json.dumps(settings))
         # Shuffled: areas join by id.

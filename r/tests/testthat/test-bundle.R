@@ -13,8 +13,8 @@ test_that("weights become Stan data by the names of the decoder's arguments", {
   data <- bundle_data(read_bundle(grid_path()))
   expect_equal(data$num_conditions, 1L)
   expect_equal(dim(data$low), 1L)
-  kernel <- data$layers_0_kernel
-  expect_equal(dim(kernel), c(data$layers_0_kernel_rows, data$layers_0_kernel_cols))
+  kernel <- data$layers_0_1_0_kernel
+  expect_equal(dim(kernel), c(data$layers_0_1_0_kernel_rows, data$layers_0_1_0_kernel_cols))
   # A float32 keeps its value.
   raw <- writeBin(as.vector(kernel), raw(), size = 4L)
   expect_identical(readBin(raw, "numeric", length(kernel), size = 4L), as.vector(kernel))
@@ -30,13 +30,15 @@ test_that("golden cases decode as they should, by the weights that were read", {
   bundle <- read_bundle(grid_path())
   cases <- read_golden(bundle)
   data <- bundle_data(bundle)
-  # f = ((z W0) * (T(u) C)) W2, the gated linear decoder, written out.
+  # f = (z * g) A + ((z B) * h) C, the gated linear decoder, written out.
   low <- log(as.vector(data$low))
   high <- log(as.vector(data$high))
   u <- 2 * (log(cases$theta[, 1]) - low) / (high - low) - 1
-  basis <- cos(outer(acos(pmax(-1, pmin(1, u))), seq_len(nrow(data$layers_1_coefficients)) - 1))
-  gate <- basis %*% data$layers_1_coefficients
-  f <- ((cases$z %*% data$layers_0_kernel) * gate) %*% data$layers_2_kernel
+  degrees <- seq_len(nrow(data$layers_0_0_0_coefficients)) - 1
+  basis <- cos(outer(acos(pmax(-1, pmin(1, u))), degrees))
+  own <- cases$z * basis %*% data$layers_0_0_0_coefficients
+  mixing <- (cases$z %*% data$layers_0_1_0_kernel) * basis %*% data$layers_0_1_1_coefficients
+  f <- own %*% data$layers_0_0_1_kernel + mixing %*% data$layers_0_1_2_kernel
   expect_lt(max(abs(f - cases$f)) / max(abs(cases$f)), 1e-10)
 })
 
@@ -65,10 +67,10 @@ test_that("what is no bundle, or a newer one, is refused", {
 })
 
 test_that("weights of another structure are refused", {
-  wider <- function(x) sub("\"units\": [0-9]+", "\"units\": 7", x)
+  wider <- function(x) sub("\"units\": 30", "\"units\": 7", x)
   folder <- change(grid_copy(), "bundle.json", wider, renew = TRUE)
-  expect_error(read_bundle(folder), "weight 'layers.0.kernel' has shape \\(20, [0-9]+\\), its layer needs \\(20, 7\\)")
-  other <- function(x) sub("matrix layers_0_kernel", "matrix layers_9_kernel", x)
+  expect_error(read_bundle(folder), "weight 'layers.0.1.0.kernel' has shape \\(20, 30\\), its layer needs \\(20, 7\\)")
+  other <- function(x) gsub("matrix layers_0_1_0_kernel", "matrix layers_9_kernel", x)
   folder <- change(grid_copy(), "stan/decoder.stanfunctions", other, renew = TRUE)
   bundle <- read_bundle(folder)
   expect_error(bundle_data(bundle), "of another structure than the weights")

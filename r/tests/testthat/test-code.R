@@ -123,7 +123,7 @@ test_that("brm_nn() refuses bad input before anything is compiled", {
   fit <- function(bundle, frame = data, ...) brm_nn(y ~ x + nn(area, bundle = bundle), frame, ...)
   spoilt <- change(grid_copy(), "areas.csv", function(x) c(x, "more"))
   expect_error(fit(spoilt), "checksum: areas.csv .*cannot be trusted; export it again")
-  other <- function(x) sub("matrix layers_0_kernel", "matrix layers_9_kernel", x)
+  other <- function(x) gsub("matrix layers_0_1_0_kernel", "matrix layers_9_kernel", x)
   changed <- change(grid_copy(), "stan/decoder.stanfunctions", other, renew = TRUE)
   expect_error(fit(changed), "of another structure than the weights")
   expect_error(fit(bundle, transform(data, area = replace(area, 3, "elsewhere"))), "does not know: 'elsewhere'; it knows")
