@@ -180,7 +180,7 @@ def test_a_category_must_be_fixed(tmp_path: Path) -> None:
 
 def test_a_damaged_file_fails_its_check(tmp_path: Path) -> None:
     module = vendored(bundle_of("GatedLinear"), tmp_path)
-    name = "layers.0.kernel"
+    name = "layers.0.0.1.kernel"
     module._WEIGHTS[name] = module._WEIGHTS[name] * np.float32(1.001)
     with pytest.raises(ValueError, match="golden case 0: relative error"):
         module.check()

@@ -61,7 +61,8 @@ def test_it_starts_as_the_gated_linear_map_beside_it(process: Gaussian, structur
     assert np.linalg.norm(matrix - root) < 0.05 * np.linalg.norm(root)
 
 
-@pytest.mark.parametrize("structure", ["gmlp", pytest.param("attention", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("structure", ["gmlp", "attention"])
 def test_training_moves_the_network_and_leaves_the_places(
     process: Gaussian, structure: str, tmp_path: Path
 ) -> None:

@@ -136,6 +136,7 @@ def test_priorvae_starts_at_the_mixture(process: Gaussian) -> None:
     np.testing.assert_allclose(root @ root.T, mixture_covariance(process), atol=1e-9)
 
 
+@pytest.mark.slow
 def test_published_structure_trains_through_sampling(process: Gaussian) -> None:
     config = VAEConfig(
         type="PriorCVAE",

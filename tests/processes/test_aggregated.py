@@ -278,7 +278,7 @@ def products(draws: np.ndarray) -> np.ndarray:
     return centred[:, rows] * centred[:, columns]
 
 
-@pytest.mark.parametrize("sampler", ["aggregate", "direct"])
+@pytest.mark.parametrize("sampler", ["aggregate", pytest.param("direct", marks=pytest.mark.slow)])
 def test_lognormal_averages_have_the_exact_moments(sampler: str) -> None:
     """200,000 draws at amplitude 0.5: 12 means and 78 covariances within 5 standard errors.
 

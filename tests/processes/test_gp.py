@@ -163,10 +163,10 @@ SPHERE = {"kernel": "matern12", "lengthscale": free(30.0, 300.0, "km"), "distanc
     ("process", "source"),
     [
         (CONFIGS["rational-quadratic"], "grid:4x5"),
-        (CONFIGS["sum"], "grid:4x5"),
-        (CONFIGS["product"], "grid:4x5"),
+        pytest.param(CONFIGS["sum"], "grid:4x5", marks=pytest.mark.slow),
+        pytest.param(CONFIGS["product"], "grid:4x5", marks=pytest.mark.slow),
         (CONFIGS["anisotropy"], "grid:4x5"),
-        (SPHERE, "builtin:sids2"),
+        pytest.param(SPHERE, "builtin:sids2", marks=pytest.mark.slow),
         ({**SPHERE, "kernel": "matern52", "distance": "chordal"}, "builtin:sids2"),
     ],
     ids=["rational-quadratic", "sum", "product", "anisotropy", "great-circle", "chordal"],
