@@ -53,7 +53,9 @@ def device_name() -> str:
     """Return the kind of the device JAX computes on, such as `cpu` or `NVIDIA A100`."""
     import jax
 
-    return str(jax.devices()[0].device_kind)
+    # Under `jax.default_device` an array lies elsewhere than on the first device.
+    [device] = jax.numpy.zeros(()).devices()
+    return str(device.device_kind)
 
 
 def git_commit() -> str | None:

@@ -51,6 +51,7 @@ def test_exponents_are_fitted_on_large_maps() -> None:
     assert cost_exponents([timed(100), timed(500)]) == {}
 
 
+@pytest.mark.slow
 def test_prints_a_table_and_writes_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out, config = tmp_path / "bench.json", tmp_path / "config.yaml"
     config.write_text(CONFIG)

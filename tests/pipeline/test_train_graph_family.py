@@ -14,7 +14,8 @@ RHO = {"distribution": "uniform", "low": 0.0, "high": 1.0}
 PROCESSES = {"bym2": {"kind": "bym2", "rho": RHO}, "icar": {"kind": "icar"}}
 
 
-@pytest.mark.parametrize("kind", [pytest.param("bym2", marks=pytest.mark.slow), "icar"])
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["bym2", "icar"])
 def test_a_few_steps_reach_the_certificate(kind: str, tmp_path: Path) -> None:
     config = parse_config(
         {

@@ -442,6 +442,7 @@ def test_from_its_arrays_without_polygons(save: Save) -> None:
     assert again.areas is first.areas
 
 
+@pytest.mark.slow
 def test_from_yaml_to_a_certified_bundle_of_both_systems(save: Save, tmp_path: Path) -> None:
     process = {"kind": "aggregated", "of": MATERN, "cells": 48, "systems": {"half": halves(save)}}
     raw = {
