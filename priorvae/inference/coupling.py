@@ -104,7 +104,9 @@ class Coupling:
             z: Latents `(draw, latent_dim)`.
             hypers: By name, the hyperparameters of each draw, `(draw,)`.
         """
-        _, nearest = cKDTree(self.points).query(_positions(self.conditions, hypers, len(z)))
+        if len(self.rotations) == 1:
+            return self.sampler.draw(z @ self.rotations[0].T, hypers)
+        _, nearest = cKDTree(self.points).query(_positions(self.conditions, hypers))
         rotated = np.empty((len(z), self.rotations.shape[1]))
         for point in np.unique(nearest):
             rows = nearest == point
@@ -112,9 +114,7 @@ class Coupling:
         return self.sampler.draw(rotated, hypers)
 
 
-def couple(
-    decoder: Coupled, process: Gaussian, latents: np.ndarray, hypers: Mapping[str, np.ndarray]
-) -> Coupling:
+def couple(decoder: Coupled, process: Gaussian, hypers: Mapping[str, np.ndarray]) -> Coupling:
     """Put a process into the latents of a decoder, field by field as close as rotations can.
 
     A process is `f = R(theta) U z` with `z ~ N(0, I)` for every `U` with orthonormal rows, which
@@ -132,27 +132,25 @@ def couple(
     Args:
         decoder: The decoder.
         process: The process it stands for, without an `obstacle` to it.
-        latents: Draws of `z`, `(draw, latent)`.
         hypers: By name, the hyperparameters of each draw, `(draw,)`.
     """
     sampler = build_sampler(process)
     assert isinstance(sampler, LatentSampler), process.kind  # as those of Gaussian processes are
-    positions = _positions(process.conditions, hypers, len(latents))
+    positions = _positions(process.conditions, hypers)
     columns = {name: np.asarray(values, dtype=np.float64) for name, values in hypers.items()}
     slope = _slope_of(decoder)
 
     def cross(row: int) -> np.ndarray:
         return _cross(sampler, slope, {name: float(v[row]) for name, v in columns.items()})
 
-    chosen = _spread(len(latents), NUM_POINTS)
+    chosen = _spread(len(positions), NUM_POINTS)
     crosses = [cross(row) for row in chosen]
     together, shared = _procrustes(sum(crosses[1:], crosses[0]))
     apart = sum(_procrustes(each)[1] for each in crosses)
-    # What either leaves of the distance is its overlap's share of `sum |R|^2 + |D|^2`.
     if apart - shared <= LARGEST_TWIST * apart:
         return Coupling(sampler, together[None], positions[chosen[:1]], process.conditions)
     affordable = max(NUM_POINTS, int(FLOPS / (20 * max(together.shape) ** 3)))
-    chosen = _spread(len(latents), affordable)
+    chosen = _spread(len(positions), affordable)
     rotations = np.stack([_procrustes(cross(row))[0] for row in chosen])
     return Coupling(sampler, rotations, positions[chosen], process.conditions)
 
@@ -162,12 +160,13 @@ def _spread(total: int, number: int) -> np.ndarray:
     return np.unique(np.linspace(0, total - 1, min(number, total)).astype(int))
 
 
-def _positions(
-    conditions: tuple[Condition, ...], hypers: Mapping[str, np.ndarray], number: int
-) -> np.ndarray:
-    """Return where draws lie in the hyperparameters' ranges, `(draw, condition)`."""
+def _positions(conditions: tuple[Condition, ...], hypers: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Return where draws lie in the hyperparameters' ranges, `(draw, condition)`.
+
+    Without hyperparameters all draws are at one point.
+    """
     positions = [np.asarray(c.to_unit(hypers[c.name]), dtype=np.float64) for c in conditions]
-    return np.stack(positions, axis=1) if positions else np.zeros((number, 1))
+    return np.stack(positions, axis=1) if positions else np.zeros((1, 0))
 
 
 def _procrustes(cross: np.ndarray) -> tuple[np.ndarray, float]:

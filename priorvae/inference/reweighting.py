@@ -107,7 +107,7 @@ def exact_fields(key: jax.Array, fit: Fit, decoder: Coupled, process: Gaussian) 
     import jax
 
     z, hypers = latent_draws(fit, [c.name for c in process.conditions])
-    coupling = couple(decoder, process, z, hypers)
+    coupling = couple(decoder, process, hypers)
     more = jax.random.normal(key, (len(z), coupling.latent_dim - z.shape[1]))
     return coupling.fields(np.c_[z, more], hypers)
 

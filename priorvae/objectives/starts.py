@@ -7,7 +7,7 @@ import numpy as np
 from priorvae.config import LearntConfig
 from priorvae.decoders.layers import Dense, Gate, Layer, Sum
 from priorvae.decoders.spec import Decoder
-from priorvae.objectives.axes import latent_axes
+from priorvae.objectives.axes import has_axes, latent_axes
 from priorvae.objectives.shared_tail import core_size, fit_with_shared_tail
 from priorvae.objectives.warm_start import (
     Factors,
@@ -89,9 +89,8 @@ def _gated_weights(
     roots = roots_at(process.root, process.conditions, chebyshev.nodes(gate.degrees))
     mixing = [layers[0].units for layers in branches.values() if isinstance(layers[0], Dense)]
     own = len(mixing) < len(branches)
-    rng = np.random.default_rng(seed)
-    fit = _own_gates if own else _shared_gates
-    factors = fit(config, process, roots, sum(mixing), decoder.latent_dim, rng)
+    hidden = sum(mixing) + (decoder.latent_dim if own else 0)
+    factors = _fitted(config, process, roots, hidden, decoder.latent_dim, seed, own)
     found, start = {}, 0
     for prefix, layers in branches.items():
         alone = isinstance(layers[0], Gate)
@@ -105,40 +104,46 @@ def _gated_weights(
     return found
 
 
-def _own_gates(
-    config: LearntConfig,
-    process: Gaussian,
-    roots: np.ndarray,
-    mixing: int,
-    latent_dim: int,
-    rng: np.random.Generator,
-) -> Factors:
-    """Fit a gate for each latent and more that mix them, along the axes of the latents."""
-    _, areas, columns = roots.shape
-    hidden, sweeps = latent_dim + mixing, config.warm_start_sweeps
-    if latent_dim < columns:
-        roots = roots @ leading_directions(roots, latent_dim)
-        return fit_own_gates(roots, hidden, sweeps, rng)
-    axes = latent_axes(process)
-    if areas == columns and core_size(areas) < areas:
-        return fit_with_shared_tail(roots, axes, hidden, sweeps, rng, core_size(areas))
-    return fit_own_gates(roots @ axes, hidden, sweeps, rng)
-
-
-def _shared_gates(
+def _fitted(
     config: LearntConfig,
     process: Gaussian,
     roots: np.ndarray,
     hidden: int,
     latent_dim: int,
+    seed: int,
+    own: bool,
+) -> Factors:
+    """Fit gated terms to roots: along the axes of the latents where they can lie along any.
+
+    Where the decoder has no gates of the latents' own, the terms are turned back from the axes.
+    """
+    _, areas, columns = roots.shape
+    sweeps, rng = config.warm_start_sweeps, np.random.default_rng(seed)
+    if hidden < latent_dim or not has_axes(process):
+        return _without_axes(process, roots, hidden, latent_dim, sweeps, rng)
+    if latent_dim < columns:
+        return fit_own_gates(roots @ leading_directions(roots, latent_dim), hidden, sweeps, rng)
+    axes = latent_axes(process)
+    if areas == columns and core_size(areas) < areas:
+        factors = fit_with_shared_tail(roots, axes, hidden, sweeps, rng, core_size(areas))
+    else:
+        factors = fit_own_gates(roots @ axes, hidden, sweeps, rng)
+    return factors if own else factors._replace(right=factors.right @ axes.T)
+
+
+def _without_axes(
+    process: Gaussian,
+    roots: np.ndarray,
+    hidden: int,
+    latent_dim: int,
+    sweeps: int,
     rng: np.random.Generator,
 ) -> Factors:
-    """Fit gates none of which is a latent's own."""
     basis, directions = process.eigenbasis, leading_directions(roots, latent_dim)
     return alternating_least_squares(
         roots if latent_dim == roots.shape[-1] else roots @ directions,
         hidden,
-        config.warm_start_sweeps,
+        sweeps,
         rng,
         basis=None if basis is None else (basis.left, basis.right @ directions),
     )

@@ -151,8 +151,8 @@ def _over_areas(
     network = token_network(config, process, degrees)
     if config.token_blocks.skip == "none":
         return network
-    # A token is an area's own latent, which turned onto axes would be no area's.
-    return (Sum((_mixing(gaussian, 2 * core_size(process.size)), network)),)
+    # A token is an area's own latent: turned onto axes it would be no area's, so has no gate.
+    return (Sum((_mixing(gaussian, _default_width(gaussian)), network)),)
 
 
 def _gated(process: Gaussian, latents: int, width: int) -> tuple[tuple[Layer, ...], ...]:

@@ -57,7 +57,7 @@ def run(layers: list[dict[str, Any]], weights: dict[str, Array], x: Array, u: Ar
             case "sum":
                 x = sum(run(b, within(w, n), x, u) for n, b in enumerate(layer["branches"]))
             case unknown:
-                raise NotImplementedError(unknown)
+                raise ValueError(f"a layer of kind {unknown!r} is not read here")
     return x
 
 

@@ -63,7 +63,7 @@ def test_coupled_fields_have_the_covariance_of_the_process(
     n = process.size
     rough = Decoder(process.conditions, lambda h: rng.standard_normal((n, n + 3)))
     lengths = process.conditions[0].grid(5)
-    coupling = couple(rough, process, np.zeros((5, n + 3)), {"lengthscale": lengths})
+    coupling = couple(rough, process, {"lengthscale": lengths})
     for length in lengths:
         columns = {"lengthscale": np.full(n + 3, length)}
         matrix = coupling.fields(np.eye(n + 3), columns).T
@@ -77,7 +77,7 @@ def test_a_rotated_decoder_is_met_field_by_field(process: GP, rng: np.random.Gen
     decoder = Decoder(process.conditions, lambda h: process.root(h) @ turned)
     z = rng.standard_normal((9, n))
     lengths = process.conditions[0].grid(9)
-    found = couple(decoder, process, z, {"lengthscale": lengths})
+    found = couple(decoder, process, {"lengthscale": lengths})
     fields = found.fields(z, {"lengthscale": lengths})
     expected = [decoder.matrix({"lengthscale": x}) @ row for x, row in zip(lengths, z, strict=True)]
     np.testing.assert_allclose(fields, expected, atol=10 * ROOT)
@@ -91,7 +91,7 @@ def test_a_decoder_that_turns_with_theta_is_met_field_by_field(
     decoder = Decoder(process.conditions, lambda h: np.linalg.cholesky(process.covariance(h)))
     z = rng.standard_normal((40, n))
     lengths = process.conditions[0].grid(40)
-    found = couple(decoder, process, z, {"lengthscale": lengths})
+    found = couple(decoder, process, {"lengthscale": lengths})
     assert len(found.rotations) == 40
     fields = found.fields(z, {"lengthscale": lengths})
     expected = [decoder.matrix({"lengthscale": x}) @ row for x, row in zip(lengths, z, strict=True)]
@@ -102,7 +102,7 @@ def test_no_other_rotation_is_closer(fixed: GP, rng: np.random.Generator) -> Non
     n = fixed.size
     root = fixed.root({})
     a = root + 0.1 * rng.standard_normal((n, n))
-    found = couple(Decoder((), lambda h: a), fixed, np.zeros((1, n)), {})
+    found = couple(Decoder((), lambda h: a), fixed, {})
     best = np.linalg.norm(root @ found.rotations[0] - a)
     for _ in range(20):
         skew = 0.05 * rng.standard_normal((n, n))
@@ -113,7 +113,7 @@ def test_no_other_rotation_is_closer(fixed: GP, rng: np.random.Generator) -> Non
 def test_a_decoder_of_few_latents_is_given_more(fixed: GP, rng: np.random.Generator) -> None:
     values, vectors = np.linalg.eigh(fixed.covariance({}))
     few = vectors[:, -6:] * np.sqrt(values[-6:])
-    coupling = couple(Decoder((), lambda h: few), fixed, np.zeros((1, 6)), {})
+    coupling = couple(Decoder((), lambda h: few), fixed, {})
     n = fixed.size
     assert coupling.latent_dim == n
     matrix = coupling.fields(np.eye(n), {}).T
@@ -127,7 +127,7 @@ def test_a_bent_decoder_is_met_along_its_slope(fixed: GP, rng: np.random.Generat
     matrix = fixed.root({}) @ rotation(rng, n)
     bent = Decoder((), lambda h: matrix, lambda z: 0.9 * z + 0.1 * jnp.sinh(z))
     z = rng.standard_normal((40, n))
-    found = couple(bent, fixed, z, {})
+    found = couple(bent, fixed, {})
     # The bend is the same for every latent, and odd: its mean Jacobian is near a multiple of R.
     fields = found.fields(z, {})
     decoded = (0.9 * z + 0.1 * np.sinh(z)) @ matrix.T
@@ -154,7 +154,7 @@ def test_a_conjugate_posterior_is_corrected_to_the_exact_one(
         assert own.reliable
         taken = rng.choice(len(latents), len(latents), p=np.exp(own.log_weights))
         latents, decoded = latents[taken], decoded[taken]
-    fields = couple(decoder, fixed, latents, {}).fields(latents, {})
+    fields = couple(decoder, fixed, {}).fields(latents, {})
     found = smooth(_log_likelihood(y, fields) - _log_likelihood(y, decoded))
     assert found.reliable
     assert 0.1 < found.fraction < 0.99
@@ -194,7 +194,7 @@ def test_a_singular_process_is_coupled_too(rng: np.random.Generator) -> None:
     icar = ICAR(read_areas("grid:3x3"), (), {})
     root = icar.root({})
     z = rng.standard_normal((50, root.shape[1]))
-    found = couple(Decoder((), lambda h: 1.1 * root), icar, z, {}).fields(z, {})
+    found = couple(Decoder((), lambda h: 1.1 * root), icar, {}).fields(z, {})
     np.testing.assert_allclose(found, z @ root.T, atol=1e-5)
     np.testing.assert_allclose(found.sum(axis=1), 0, atol=1e-5)
 

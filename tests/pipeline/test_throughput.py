@@ -101,8 +101,8 @@ def test_a_step_takes_no_less_than_its_floor(timing: TrainingTiming) -> None:
     assert (timing.areas, timing.batch_size) == (64, 8 * 64)
     assert timing.draws_per_second == timing.batch_size / timing.seconds > 0
     assert timing.floor is not None and timing.share is not None
-    # Peak and step are timed one after the other, and other work may be beside either.
-    assert 0 < timing.floor <= 3 * timing.seconds
+    # A fifth more: peak and step are timed one after the other, beside other work.
+    assert 0 < timing.floor <= 1.2 * timing.seconds
     # Decoding multiplies every draw by one matrix at the least, and its gradient by another.
     assert timing.work.flops is not None and timing.work.flops > 2 * 8 * 2 * 64**3
     assert timing.peaks.flops > 1e8 and timing.peaks.bandwidth > 1e8

@@ -1,20 +1,22 @@
-# Fit the districts of test_zimbabwe.py with brms: Rscript zimbabwe.R FOLDER. Reads data.csv there,
-# and the bundle from the cache that PRIORVAE_CACHE names; writes draws.csv, expected.csv,
+# Fit a map of test_binomial.py with brms: Rscript binomial.R FOLDER TYPE LEVEL ISO3. Reads data.csv
+# there, and the bundle from the cache that PRIORVAE_CACHE names; writes draws.csv, expected.csv,
 # log_lik.csv, result.json and check.pdf.
 suppressMessages({
   library(brms)
   library(priorvae)
 })
-folder <- commandArgs(trailingOnly = TRUE)[1]
+arguments <- commandArgs(trailingOnly = TRUE)
+folder <- arguments[1]
+key <- list(type = arguments[2], level = arguments[3], iso3 = arguments[4])
 at <- function(name) file.path(folder, name)
 save_table <- function(values, name) {
   text <- formatC(values, digits = 17L, format = "g")
   utils::write.csv(text, at(name), row.names = FALSE, quote = FALSE)
 }
-rows <- utils::read.csv(at("data.csv"))
+rows <- utils::read.csv(at("data.csv"), colClasses = c(area_id = "character"))
 
 fit <- brm_nn(
-  y | trials(n) ~ 1 + nn(area_id, type = "PriorCVAE", level = "adm2", iso3 = "ZWE"), rows,
+  y | trials(n) ~ 1 + nn(area_id, type = key$type, level = key$level, iso3 = key$iso3), rows,
   binomial(), chains = 2, iter = 1000, warmup = 500, seed = 1, refresh = 0,
   control = list(adapt_delta = 0.95)
 )

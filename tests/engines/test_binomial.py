@@ -1,11 +1,14 @@
-"""Zimbabwe's districts in brms, as asked for in its issue 1482: HIV prevalence in 2016, binomial.
+"""A binomial model in brms, as asked for in its issue 1482: deaths of infants, and HIV in Zimbabwe.
 
-The survey's map and counts are found beside the checkout, in `shared/data/zimbabwe`.
+The counties and the released bundle are at hand everywhere. The survey of Zimbabwe's districts, the
+issue's own, may not be copied into the project: it is found beside the checkout, in
+`shared/data/zimbabwe`, or that map is skipped.
 """
 
 import json
+from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import arviz
 import numpy as np
@@ -13,6 +16,7 @@ import pandas as pd
 import pytest
 from scipy import special, stats
 
+import priorvae
 from priorvae.bundles import Bundle
 from priorvae.config import parse_config
 from priorvae.export import export_bundle
@@ -23,61 +27,83 @@ from tests.brms import install, run
 pytestmark = [pytest.mark.slow, pytest.mark.r]
 
 HERE = Path(__file__).parent
-TYPE, LEVEL, ISO3 = KEYS = ("PriorCVAE", "adm2", "ZWE")
+RELIABLE = 1 - 1 / np.log10(1000)
+"""Pareto k up to which the smoothed weights of 1,000 draws are (Vehtari et al. 2024)."""
 
 
-@pytest.fixture(scope="module")
-def survey(repository: Path) -> Path:
-    """The districts, with counts of people with HIV (`y`) among those tested (`n_obs`)."""
+class Survey(NamedTuple):
+    """A certified bundle, and counts (`y` of `n`) at its areas (`area_id`) in another order."""
+
+    bundle: Bundle
+    table: pd.DataFrame
+
+
+@pytest.fixture(scope="module", params=["carolina", "zimbabwe"])
+def survey(
+    request: pytest.FixtureRequest, repository: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Survey:
+    if request.param == "carolina":
+        return carolina(repository)
     path = repository.parent / "shared" / "data" / "zimbabwe" / "zwe2016phia.geojson"
     if not path.exists():
-        pytest.skip("shared/data/zimbabwe is not beside the checkout")
-    return path
+        pytest.skip(f"{path.name} is not beside the checkout, in shared/data/zimbabwe")
+    return zimbabwe(path, tmp_path_factory.mktemp("zimbabwe") / "run")
 
 
-@pytest.fixture(scope="module")
-def bundle(survey: Path, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    """A certified bundle; its warm start is so close to the prior that steps are a formality."""
+def carolina(repository: Path) -> Survey:
+    bundle = priorvae.load(repository / "artifacts" / "nc-sids-matern32-priorcvae")
+    read, column = read_table("builtin:sids2")
+    return Survey(bundle, _shuffled(read[column], read["SID74"], read["BIR74"]))
+
+
+def zimbabwe(path: Path, out: Path) -> Survey:
+    """People with HIV among those tested; of the bundle, steps after the start are a formality."""
     extent = {"distribution": "loguniform", "low": 0.05, "high": 1.0, "unit": "extent"}
     raw: dict[str, Any] = {
-        "name": "zimbabwe-matern32-priorcvae",
-        "seed": 1,
-        "level": LEVEL,
-        "iso3": ISO3,
-        "areas": {"source": str(survey), "id": "area_id"},
+        "name": "zimbabwe-matern32-priorcvae", "seed": 1, "level": "adm2", "iso3": "ZWE",
+        "areas": {"source": str(path), "id": "area_id"},
         "process": {"kind": "gp", "kernel": "matern32", "lengthscale": extent},
         "model": {
-            "type": TYPE, "structure": "gated-linear", "encoder": "full",
+            "type": "PriorCVAE", "structure": "gated-linear", "encoder": "full",
             "likelihood_variance": 1e-3, "warm_start_sweeps": 200,
         },
         "training": {
             "steps": 20, "conditions_per_step": 16, "learning_rate": 1e-6, "warmup_steps": 5,
         },
     }  # fmt: skip
-    out = tmp_path_factory.mktemp("zimbabwe") / "run"
-    return train_run(parse_config(raw, "zimbabwe.yaml"), out=out).bundle
+    read, _ = read_table(path, id="area_id")
+    table = _shuffled(read["area_id"], read["y"], read["n_obs"])
+    return Survey(train_run(parse_config(raw, "zimbabwe.yaml"), out=out).bundle, table)
+
+
+def _shuffled(ids: pd.Series, y: pd.Series, n: pd.Series) -> pd.DataFrame:
+    """Whole people, the areas in another order than the bundle's."""
+    counts = {"y": y.round().astype(int), "n": n.round().astype(int)}
+    return pd.DataFrame({"area_id": ids} | counts).sample(frac=1.0, random_state=1)
 
 
 @pytest.fixture(scope="module")
-def table(survey: Path) -> pd.DataFrame:
-    """Whole people, the districts in another order than the bundle's."""
-    read, _ = read_table(survey, id="area_id")
-    counts = read[["y", "n_obs"]].round().astype(int)
-    found = pd.DataFrame({"area_id": read["area_id"], "y": counts["y"], "n": counts["n_obs"]})
-    return found.sample(frac=1.0, random_state=1)
+def bundle(survey: Survey) -> Bundle:
+    return survey.bundle
 
 
 @pytest.fixture(scope="module")
-def fitted(bundle: Bundle, table: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What `zimbabwe.R` wrote, of the bundle in a cache of the catalogue."""
+def table(survey: Survey) -> pd.DataFrame:
+    return survey.table
+
+
+@pytest.fixture(scope="module")
+def fitted(survey: Survey, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What `binomial.R` wrote, of the bundle in a cache of the catalogue."""
     folder = tmp_path_factory.mktemp("brms")
-    place = folder.joinpath("cache", "bundles", *KEYS)
-    export_bundle(bundle=bundle, to="brms", out=place)
-    table.to_csv(folder / "data.csv", index=False)
+    info = survey.bundle.info
+    key = (info.type, info.level, info.iso3)
+    export_bundle(bundle=survey.bundle, to="brms", out=folder.joinpath("cache", "bundles", *key))
+    survey.table.to_csv(folder / "data.csv", index=False)
     library = folder / "library"
     library.mkdir()
     cache = str(folder / "cache")
-    run("Rscript", HERE / "zimbabwe.R", folder, R_LIBS=install(library), PRIORVAE_CACHE=cache)
+    run("Rscript", HERE / "binomial.R", folder, *key, R_LIBS=install(library), PRIORVAE_CACHE=cache)
     return folder
 
 
@@ -121,10 +147,11 @@ def test_log_likelihood_and_loo(bundle: Bundle, fitted: Path, table: pd.DataFram
     draws = arviz.from_dict(
         posterior={"p": p.reshape(shape)}, log_likelihood={"y": expected.reshape(shape)}
     )
-    # Districts with hundreds of people tested weigh a lot in their own fit.
-    with pytest.warns(UserWarning, match="shape parameter of Pareto"):
-        theirs = arviz.loo(draws)
     result = json.loads((fitted / "result.json").read_text())
+    # Districts with hundreds of people tested weigh a lot in their own fit.
+    told = pytest.warns(UserWarning, match="shape parameter of Pareto")
+    with told if result["worst_k"] > RELIABLE else nullcontext():
+        theirs = arviz.loo(draws)
     assert abs(result["elpd"] - theirs.elpd_loo) < 0.1 * theirs.se
 
 
