@@ -69,8 +69,10 @@ demo: setup ## Train and certify the demo's prior, fit the data, write report an
 	  --family $(FAMILY) --out $(DEMO)/fit
 	@printf '\n%-7s %s\n' report $(DEMO)/report.html map $(DEMO)/fit/map.png
 
+# Compiled without XLA's optimiser, which would take longer than it saves; the slow tests have it.
 test: setup ## Run the tests
-	$(BIN)/python -m pytest -n 2 $(PYTEST_ARGS)
+	XLA_FLAGS="$$XLA_FLAGS --xla_backend_optimization_level=0" \
+	  $(BIN)/python -m pytest -n 2 $(PYTEST_ARGS)
 
 test-slow: setup ## Run the tests that take minutes, or need Stan, R or a browser
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "(slow or stan or r or browser) and not gpu" \

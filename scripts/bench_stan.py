@@ -9,6 +9,8 @@ from __future__ import annotations
 import argparse
 import json
 import time
+from collections.abc import Iterable
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -32,12 +34,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("bundles", nargs="+", type=Path)
     parser.add_argument("--draws", type=int, default=1000)
+    parser.add_argument("--seeds", type=int, default=3, help="runs of each; the median counts")
     parser.add_argument("--out", type=Path, help="JSON file to write")
     options = parser.parse_args()
     first = priorvae.load(options.bundles[0])
     process = require_gaussian(first.process(), "this benchmark")
     data = simulate_counts(jax.random.key(1), process, mean_count=20.0).data
-    rows = [measure(path, data, options.draws) for path in options.bundles]
+    seeds = range(1, options.seeds + 1)
+    rows = [measure(path, data, options.draws, seeds) for path in options.bundles]
     columns = list(rows[0])
     print("| " + " | ".join(columns) + " |\n|" + " --- |" * len(columns))
     for row in rows:
@@ -50,27 +54,43 @@ def main() -> None:
         options.out.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
 
 
-def measure(path: Path, data: RegressionData, draws: int) -> dict[str, Any]:
-    """Return what a bundle's model costs to build and to sample."""
+def measure(path: Path, data: RegressionData, draws: int, seeds: Iterable[int]) -> dict[str, Any]:
+    """Return what a bundle's model costs to build and to sample, the median run's and all times."""
     bundle = priorvae.load(path)
     given = weights_data(bundle) | regression_data(data)
+    program = example(bundle, "poisson", arrays=True)
     start = time.perf_counter()
-    model = stan.build(example(bundle, "poisson", arrays=True), data=given, random_seed=1)
+    stan.build(program, data=given)
     built = time.perf_counter() - start
-    start = time.perf_counter()
-    fit = model.sample(num_chains=CHAINS, num_warmup=draws, num_samples=draws, delta=0.9)
-    seconds = time.perf_counter() - start
-    ess, rhat = worst(fit, draws)
+    runs = sorted((run(program, given, draws, seed) for seed in seeds), key=itemgetter("seconds"))
+    median = runs[len(runs) // 2]
     return {
         "bundle": bundle.info.name,
         "values": bundle.size,
         "multiplications": multiplications(bundle.decoder),
         "build, s": built,
-        "sampling, s": seconds,
-        "leapfrogs a draw": float(np.mean(fit["n_leapfrog__"])),
+        "sampling, s": median["seconds"],
+        "of runs": " ".join(f"{each['seconds']:.1f}" for each in runs),
+        "leapfrogs a draw": median["leapfrogs"],
+        "divergences": sum(each["divergences"] for each in runs),
+        "smallest ESS": min(each["ess"] for each in runs),
+        "largest R-hat": max(each["rhat"] for each in runs),
+    }
+
+
+def run(program: str, given: dict[str, Any], draws: int, seed: int) -> dict[str, float]:
+    """Sample from one seed, which also decides how long warm-up takes."""
+    model = stan.build(program, data=given, random_seed=seed)
+    start = time.perf_counter()
+    fit = model.sample(num_chains=CHAINS, num_warmup=draws, num_samples=draws, delta=0.9)
+    seconds = time.perf_counter() - start
+    ess, rhat = worst(fit, draws)
+    return {
+        "seconds": seconds,
+        "leapfrogs": float(np.mean(fit["n_leapfrog__"])),
         "divergences": int(np.sum(fit["divergent__"])),
-        "smallest ESS": ess,
-        "largest R-hat": rhat,
+        "ess": ess,
+        "rhat": rhat,
     }
 
 

@@ -17,6 +17,7 @@ def test_there_is_an_example() -> None:
     assert EXAMPLES
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("example", EXAMPLES)
 def test_example_runs(example: str) -> None:
     # A reader's environment: without the settings that the other tests give JAX.

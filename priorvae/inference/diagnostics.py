@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import arviz as az
 import numpy as np
 import xarray as xr
 
@@ -123,6 +122,8 @@ def mixing(draws: Mapping[str, np.ndarray]) -> dict[str, Any]:
 
 def per_parameter(draws: Mapping[str, np.ndarray]) -> dict[str, dict[str, float]]:
     """Return R-hat and effective sample sizes, the worst element's for an array, by name."""
+    import arviz as az  # seconds, which training does not need
+
     posterior = xr.Dataset({name: _labelled(name, values) for name, values in draws.items()})
     rhat = az.rhat(posterior)
     bulk, tail = az.ess(posterior, method="bulk"), az.ess(posterior, method="tail")

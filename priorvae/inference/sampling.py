@@ -4,7 +4,6 @@ import time
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import arviz as az
 import jax
 import numpy as np
 from numpyro.infer import MCMC, NUTS, init_to_value
@@ -187,6 +186,8 @@ def _collect(
 
 
 def _to_arviz(sampler: MCMC, data: RegressionData) -> Any:
+    import arviz as az  # seconds, which training does not need
+
     per_area = [EFFECT, "mu", "y", *(["risk"] if data.has_risk else [])]
     return az.from_numpyro(
         sampler,

@@ -81,6 +81,10 @@ def test_trains_certifies_and_reports(
     assert code == 0 and contents(out) == before
     code, text = run(capsys, "train", config, "--out", out)
     assert code == 2 and "nothing is overwritten" in text and contents(out) == before
+    # Resuming another configuration is refused.
+    code, text = run(capsys, "train", config, "--out", out, "--resume", "--set", "seed=4")
+    assert code == 2 and "another configuration" in text and "seed: 4" in text
+    assert contents(out) == before
 
 
 def test_a_prior_that_misses_its_bounds_exits_1(
@@ -95,18 +99,6 @@ def test_a_prior_that_misses_its_bounds_exits_1(
     assert "certificate  failed: 1 of" in text
     assert "Relative error of the covariance" in text and "lengthscale =" in text
     assert load_bundle(out / "bundle").info.certificate.status == "failed"
-
-
-def test_resuming_another_configuration_is_refused(
-    config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    out = tmp_path / "run"
-    run(capsys, "train", config, "--out", out)
-    before = contents(out)
-    code, text = run(capsys, "train", config, "--out", out, "--resume", "--set", "seed=4")
-    assert code == 2
-    assert "another configuration" in text and "seed: 4" in text
-    assert contents(out) == before
 
 
 @pytest.mark.parametrize(
