@@ -1,5 +1,6 @@
 """Stan for tests: its own compiler's judgement of a program, and models built by PyStan."""
 
+import hashlib
 import os
 import subprocess
 import tempfile
@@ -9,14 +10,20 @@ from typing import Any
 from unittest.mock import patch
 
 import pytest
+from filelock import FileLock
 
 __all__ = ["build", "check_syntax"]
 
 
 def build(program: str, data: Mapping[str, Any], **settings: Any) -> Any:
-    """Return PyStan's model; what its build leaves in the environment is taken back."""
+    """Return PyStan's model; what its build leaves in the environment is taken back.
+
+    Programs are built in one folder, where two processes must not build the same one at a time.
+    """
     stan = pytest.importorskip("stan")
-    with patch.dict(os.environ):
+    digest = hashlib.sha256(program.encode()).hexdigest()
+    lock = FileLock(Path(tempfile.gettempdir(), f"priorvae-stan-{digest[:16]}.lock"))
+    with lock, patch.dict(os.environ):
         return stan.build(program, data=dict(data), **settings)
 
 
