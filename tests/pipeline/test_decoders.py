@@ -78,6 +78,7 @@ def test_trains_judges_and_times_once_even_if_cut_short(tmp_path: Path) -> None:
     assert 0 < kept["posterior_fraction"] <= 1 and kept["correlation"] <= 1
 
 
+@pytest.mark.slow
 def test_a_training_that_fails_is_a_result(tmp_path: Path) -> None:
     broken = configured(learning_rate=1e30, warmup_steps=0, clip_norm=1e30)
     (row,) = bench_decoders([broken], out=tmp_path, seconds=0.05)

@@ -32,6 +32,7 @@ def test_the_density_is_that_of_a_poisson_regression() -> None:
     assert float(found) == pytest.approx(expected, rel=1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_it_is_timed_in_the_type_that_was_asked_for(dtype: str) -> None:
     bundle = reference_bundle(process(4))

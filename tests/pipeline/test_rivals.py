@@ -75,6 +75,7 @@ def test_a_problem_is_refused_where_rivals_cannot_learn_it(tmp_path: Path, probl
         write_problem(configured(), problem)
 
 
+@pytest.mark.slow
 def test_exact_draws_are_judged_perfect(problem: Path, tmp_path: Path) -> None:
     rival = read_rival(write_draws(problem, tmp_path / "draws.npz"))
     (row,) = bench_decoders([], out=tmp_path, rivals=[rival], seconds=0.05)
@@ -89,6 +90,7 @@ def test_exact_draws_are_judged_perfect(problem: Path, tmp_path: Path) -> None:
     assert "importance_fraction" not in row.figures
 
 
+@pytest.mark.slow
 def test_shrunken_draws_are_off_by_what_they_shrink(problem: Path, tmp_path: Path) -> None:
     rival = read_rival(write_draws(problem, tmp_path / "draws.npz", factor=0.9))
     (row,) = bench_decoders([], out=tmp_path, rivals=[rival], seconds=0.05)

@@ -139,6 +139,7 @@ def script(repository: Path) -> dict[str, Any]:
     return runpy.run_path(str(repository / "scripts" / "bench_training.py"))
 
 
+@pytest.mark.slow
 def test_the_scripts_figures_are_those_measured(
     timing: TrainingTiming, script: dict[str, Any]
 ) -> None:
